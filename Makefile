@@ -1,0 +1,43 @@
+# make app · make test · make train · make quality · make style
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= ../shared/data/fer2013
+BIN := $(VENV)/bin
+
+.PHONY: app test train quality style
+
+app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:7860
+	$(BIN)/python app.py
+
+test: $(VENV)/.dev  ## install what the tests need, a Chromium too, and run them all
+	BIN=$(BIN) sh tests/browser/install_chromium.sh
+	$(BIN)/python -m pytest --durations=10
+
+train: $(VENV)/.train  ## the shipped recipe; DATA=PATH of FER-2013
+	$(BIN)/accelerate launch train/train.py --config train/configs/scratch.yaml --data $(DATA) --output runs/scratch
+
+quality: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+style: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -q
+
+$(VENV)/.app: requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+$(VENV)/.train: requirements-train.txt requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements-train.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements-train.txt requirements.txt | $(BIN)/python
+	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
