@@ -1,0 +1,66 @@
+"""The configuration: read, overridden, refused, written back."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from train.config import ConfigError, TrainConfig, load_config, to_yaml
+
+CONFIGS = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_loads_and_comes_back_from_its_yaml(path, tmp_path):
+    config = load_config(path)
+    (tmp_path / "again.yaml").write_text(to_yaml(config))
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+def test_flags_override_the_file(tmp_path):
+    (tmp_path / "a.yaml").write_text("label_smoothing: 0.1\nepochs: [1, 4]\n")
+    config = load_config(tmp_path / "a.yaml", {"label_smoothing": 0.2})
+    assert (config.label_smoothing, config.epochs) == (0.2, (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("label_smothing: 0.1", "unknown field label_smothing"),
+        ("label_smoothing: 0.7", r"label_smoothing: 0.7 is outside \[0, 0.5\]"),
+        ("label_smoothing: high", "label_smoothing: 'high' is not a value"),
+        ("epochs: [0, 0]", "nothing would be trained"),
+        ("epochs: [1, 2, 3]", r"epochs: \[1, 2, 3\] should hold 2 values"),
+        ("epochs: 3", "epochs: 3 is not a value"),
+        ("batch_size: 64.5", "batch_size: 64.5 is no whole number"),
+        ("{batch_size: 10, gradient_accumulation: 3}", "no multiple of gradient_accumulation 3"),
+        ("optimizer: adam", "optimizer: 'adam' is none of adamw, sgd"),
+        ("scale: [1.2, 0.8]", "scale: 1.2 exceeds 0.8"),
+        ("class_weights: [2, 1]", "is no range"),
+        ("size_schedule: [[3, 48]]", "must rise from 0"),
+        ("size_schedule: [[0, 48], [90, 64]]", "end before epoch 22"),
+        ("channels_last: 1", "neither true nor false"),
+        ("dropout: null", "dropout: needs a value"),
+        ("- a", "expected `name: value` lines"),
+        ("{", "not valid YAML"),
+    ],
+)
+def test_what_contradicts_or_is_out_of_range_is_refused_by_name(text, said, tmp_path):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / "bad.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing\.yaml: no such configuration"):
+        load_config(tmp_path / "nothing.yaml")
+
+
+def test_size_schedule():
+    config = TrainConfig(epochs=(1, 9), size_schedule=((0, 48), (4, 64)), input_size=96)
+    assert [config.size_at(epoch) for epoch in (0, 3, 4, 9)] == [48, 48, 64, 64]
+    assert TrainConfig(input_size=96).size_at(7) == 96
+
+
+def test_yaml_is_plain(tmp_path):
+    assert yaml.safe_load(to_yaml(TrainConfig()))["epochs"] == [2, 20]

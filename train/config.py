@@ -1,0 +1,241 @@
+"""The training configuration: one dataclass, set by a YAML file, overridden by flags, refused where it is absurd."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A configuration that can't be trained; the message names the field, its value and what is allowed."""
+
+
+def option(default, text):
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the weights, besides the data themselves. A field of two stages is a pair
+    (warm-up, fine-tuning)."""
+
+    # Data
+    validation_fraction: float = option(0.125, "part of Training set aside for validation, 0.01-0.5")
+    split_seed: int = option(0, "seed of the train/validation split; kept apart from `seed` so that seeds compare")
+    limit: int | None = option(None, "pictures kept of every official split, for trials; none: all")
+
+    # Model
+    architecture: str = option("efficientnet_b2", "timm's name of the network")
+    pretrained: str = option("none", "'none', 'hub' (timm's weights of `architecture`), or a model folder or file")
+    pretrained_tag: str = option("ra_in1k", "timm's weight tag where `pretrained` is 'hub'")
+    dropout: float = option(0.3, "dropout before the classifier, 0-0.9")
+    drop_path_rate: float = option(0.1, "stochastic depth of the last block, growing linearly from 0, 0-0.9")
+    input_size: int = option(64, "height and width in pixels that the exported network takes, 32-384")
+
+    # Stages
+    epochs: tuple[int, int] = option((2, 20), "epochs of (warm-up, fine-tuning)")
+    learning_rate: tuple[float, float] = option((1e-3, 2e-3), "peak learning rate of (warm-up, fine-tuning)")
+    size_schedule: tuple[tuple[int, int], ...] = option(
+        (), "progressive resizing: [epoch, pixels] from which epoch on; empty: `input_size` throughout"
+    )
+    ramp_epochs: float = option(1.0, "epochs of linear learning-rate ramp at the start of each stage")
+    final_learning_rate: float = option(0.01, "where the cosine ends, as a part of the peak, 0-1")
+    early_stopping: int | None = option(
+        None, "stop after so many epochs without a better validation figure; none: never"
+    )
+    selection_metric: str = option("accuracy", "the validation figure that chooses the weights: accuracy or macro_f1")
+
+    # Optimisation
+    batch_size: int = option(64, "pictures of one optimizer step, over all processes and accumulation steps")
+    gradient_accumulation: int = option(1, "forward passes that make one optimizer step")
+    optimizer: str = option("adamw", "adamw or sgd (Nesterov momentum 0.9)")
+    weight_decay: float = option(0.05, "decoupled weight decay; never on norms and biases")
+    layer_decay: float = option(1.0, "learning rate of a block as a part of the next block's, 0.1-1; 1: one rate")
+    gradient_clip: float | None = option(5.0, "largest L2 norm of the gradient; none: no clipping")
+    ema_decay: float = option(0.999, "decay of the weights' moving average a step, 0 switches it off")
+    mixed_precision: str = option("no", "no, fp16 or bf16, as Accelerate has it")
+    channels_last: bool = option(True, "memory format of the network; faster convolutions")
+    compile: bool = option(False, "torch.compile of the network")
+
+    # Loss
+    label_smoothing: float = option(0.06, "mass spread evenly over the classes, 0-0.5")
+    class_weights: tuple[float, float] | None = option(
+        (0.5, 3.0), "inverse class frequency clipped to this range, then normalised to a mean of 1 a picture; none: off"
+    )
+    ferplus_weight: float = option(0.0, "part of the target that comes from FER+'s votes, 0-1")
+    mixup: float = option(0.0, "alpha of mixup's beta distribution, 0 switches it off")
+    cutmix: float = option(0.0, "alpha of CutMix's beta distribution, 0 switches it off; with mixup: either, by halves")
+
+    # Augmentation, on the batch, drawn for each picture
+    augmentation: bool = option(True, "all of the following")
+    scale: tuple[float, float] = option(
+        (0.8, 1.2), "part of the frame's side that the crop covers; over 1 shows the border"
+    )
+    aspect_ratio: float = option(1.15, "the crop's aspect ratio lies in [1/x, x]")
+    rotation: float = option(12.0, "largest rotation, degrees")
+    translation: float = option(0.08, "largest shift, as a part of the side")
+    flip: float = option(0.5, "probability of a mirror image")
+    brightness: float = option(0.2, "largest change of brightness, as a part of the range")
+    contrast: float = option(0.3, "contrast factor lies in [1-x, 1+x]")
+    sharpness: float = option(0.3, "probability of a blurred or sharpened picture (people's pictures are sharper)")
+    erasing: float = option(0.25, "probability of one erased rectangle")
+
+    # Run
+    seed: int = option(0, "seed of initialisation, order, augmentation and dropout")
+    checkpoint_minutes: float = option(10.0, "minutes between checkpoints within an epoch")
+    keep_checkpoints: int = option(3, "checkpoints kept; the best weights are kept besides")
+    report_to: tuple[str, ...] = option((), "trackers besides TensorBoard: wandb, trackio")
+
+    def __post_init__(self):
+        for name, low, high in RANGES:
+            value = getattr(self, name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if part is not None and not low <= part <= high:
+                    raise ConfigError(f"{name}: {value} is outside [{low}, {high}]")
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name}: {getattr(self, name)!r} is none of {', '.join(allowed)}")
+        if sum(self.epochs) == 0:
+            raise ConfigError("epochs: both stages are 0, nothing would be trained")
+        if self.batch_size % self.gradient_accumulation:
+            raise ConfigError(
+                f"batch_size: {self.batch_size} is no multiple of gradient_accumulation {self.gradient_accumulation}"
+            )
+        if self.scale[0] > self.scale[1]:
+            raise ConfigError(f"scale: {self.scale[0]} exceeds {self.scale[1]}")
+        if self.class_weights and not 0 < self.class_weights[0] <= self.class_weights[1]:
+            raise ConfigError(f"class_weights: {self.class_weights} is no range of positive numbers")
+        starts = [start for start, _ in self.size_schedule]
+        if starts and (starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= sum(self.epochs)):
+            raise ConfigError(
+                f"size_schedule: epochs {starts} must rise from 0 and end before epoch {sum(self.epochs)}"
+            )
+        if any(not 32 <= size <= 384 for _, size in self.size_schedule):
+            raise ConfigError(f"size_schedule: {self.size_schedule} holds a size outside [32, 384]")
+
+    @property
+    def stage_starts_frozen(self):
+        """From pretrained weights the warm-up trains the new head alone; from scratch there is nothing to protect."""
+        return self.pretrained != "none"
+
+    def size_at(self, epoch):
+        """Height and width in pixels that the network is trained at in `epoch`, counted from 0 over both stages."""
+        sizes = [size for start, size in self.size_schedule if start <= epoch]
+        return sizes[-1] if sizes else self.input_size
+
+
+RANGES = (
+    ("validation_fraction", 0.01, 0.5),
+    ("limit", 1, 10**9),
+    ("dropout", 0, 0.9),
+    ("drop_path_rate", 0, 0.9),
+    ("input_size", 32, 384),
+    ("epochs", 0, 10_000),
+    ("learning_rate", 0, 100),
+    ("ramp_epochs", 0, 10_000),
+    ("final_learning_rate", 0, 1),
+    ("early_stopping", 1, 10_000),
+    ("batch_size", 1, 65_536),
+    ("gradient_accumulation", 1, 65_536),
+    ("weight_decay", 0, 10),
+    ("layer_decay", 0.1, 1),
+    ("gradient_clip", 1e-6, 1e6),
+    ("ema_decay", 0, 0.99999),
+    ("label_smoothing", 0, 0.5),
+    ("ferplus_weight", 0, 1),
+    ("mixup", 0, 10),
+    ("cutmix", 0, 10),
+    ("scale", 0.1, 2),
+    ("aspect_ratio", 1, 2),
+    ("rotation", 0, 180),
+    ("translation", 0, 0.5),
+    ("flip", 0, 1),
+    ("brightness", 0, 1),
+    ("contrast", 0, 1),
+    ("sharpness", 0, 1),
+    ("erasing", 0, 1),
+    ("checkpoint_minutes", 0, 10_000),
+    ("keep_checkpoints", 1, 1000),
+)
+CHOICES = {
+    "optimizer": ("adamw", "sgd"),
+    "mixed_precision": ("no", "fp16", "bf16"),
+    "selection_metric": ("accuracy", "macro_f1"),
+}
+
+
+def load_config(path=None, overrides=None):
+    """The configuration of a YAML file (none: the defaults), with `overrides` by field name.
+
+    Raises ConfigError naming the file and the field for unknown names and values of a wrong type.
+    """
+    values = {}
+    if path is not None:
+        try:
+            values = yaml.safe_load(Path(path).read_text()) or {}
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: no such configuration") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected `name: value` lines")
+    values |= overrides or {}
+    known = {one.name: one for one in fields(TrainConfig)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ConfigError(f"{path or 'flags'}: unknown field {', '.join(unknown)}; known: {', '.join(known)}")
+    return TrainConfig(**{name: coerce(name, value, known[name]) for name, value in values.items()})
+
+
+def coerce(name, value, declared):
+    """YAML and flags have lists and whole numbers where the dataclass has tuples and floats."""
+    kind, default = str(declared.type), declared.default
+    try:
+        if value is None:
+            if "None" not in kind:
+                raise ConfigError(f"{name}: needs a value")
+            return None
+        if "tuple" in kind:
+            length = len(default) if isinstance(default, tuple) and default else None
+            value = tuple(tuple(map(int, one)) if name == "size_schedule" else one for one in value)
+            if length and len(value) != length:
+                raise ConfigError(f"{name}: {list(value)} should hold {length} values")
+            numbers = float if "float" in kind else int if "int" in kind else str
+            return value if name == "size_schedule" else tuple(numbers(one) for one in value)
+        if "bool" in kind:
+            if not isinstance(value, bool):
+                raise ConfigError(f"{name}: {value!r} is neither true nor false")
+            return value
+        if "int" in kind:
+            if float(value) != int(value):
+                raise ConfigError(f"{name}: {value!r} is no whole number")
+            return int(value)
+        return float(value) if "float" in kind else str(value)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"{name}: {value!r} is not a value of type {kind}") from None
+
+
+def add_flags(parser: argparse.ArgumentParser):
+    """One flag for every field; its value is read as YAML, so that lists and `null` can be given."""
+    group = parser.add_argument_group("recipe (each overrides the YAML file)")
+    for one in fields(TrainConfig):
+        default = str(one.default).replace("%", "%%")
+        text = f"{one.metadata['help'].replace('%', '%%')} (default {default})"
+        group.add_argument(f"--{one.name}", type=yaml.safe_load, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+
+
+def flag_overrides(arguments: argparse.Namespace):
+    return {one.name: getattr(arguments, one.name) for one in fields(TrainConfig) if hasattr(arguments, one.name)}
+
+
+def to_yaml(config: TrainConfig):
+    """YAML that `load_config` reads back as the same configuration."""
+
+    def plain(value):
+        return [plain(one) for one in value] if isinstance(value, tuple) else value
+
+    return yaml.safe_dump({k: plain(v) for k, v in dataclasses.asdict(config).items()}, sort_keys=False)
