@@ -1,0 +1,58 @@
+"""Targets and loss. One soft-target loss serves labels, label smoothing, FER+ votes, mixup and class weights alike.
+
+With y the label, v the FER+ votes as a distribution, a their weight, e the smoothing and K classes, the target is
+
+    t = (1 - e) * ((1 - a) * onehot(y) + a * v) + e / K
+
+and, mixed with a partner by mixup, t <- l * t + (1 - l) * t'. The loss of N pictures over all processes is
+
+    L = -(1/N) * sum_i w_i * sum_c t_ic * log p_ic
+
+with w_i the weight of the class of picture i, mixed as the target is. `torch.nn.CrossEntropyLoss(weight,
+label_smoothing)` differs: it weights the smoothing mass by class too, and divides by the sum of weights.
+"""
+
+import numpy as np
+import torch
+
+# FER+ columns: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not-a-face.
+# Entry k is the column of FER-2013's class k; the last three columns have no class there and are dropped.
+FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
+FERPLUS_FEWEST_VOTES = 3
+
+
+def soft_targets(labels, votes, num_classes, label_smoothing, ferplus_weight):
+    """float32 [n, num_classes] from labels int64 [n] and FER+ votes float32 [n, 10] or None.
+
+    Where fewer than three votes are left for the seven classes, FER-2013's label stands alone.
+    Raises ValueError where FER+ has a weight and there are no votes.
+    """
+    targets = np.eye(num_classes, dtype=np.float32)[labels]
+    if ferplus_weight:
+        if votes is None:
+            raise ValueError(f"ferplus_weight is {ferplus_weight}, but the data hold no FER+ votes")
+        kept = votes[:, FERPLUS_COLUMNS]
+        total = kept.sum(1, keepdims=True)
+        mixed = (1 - ferplus_weight) * targets + ferplus_weight * kept / np.maximum(total, 1)
+        targets = np.where(total >= FERPLUS_FEWEST_VOTES, mixed, targets)
+    return torch.from_numpy((1 - label_smoothing) * targets + label_smoothing / num_classes).float()
+
+
+def class_weights(labels, num_classes, clip):
+    """float32 [num_classes]: n / (K n_c), clipped to `clip`, then scaled so that the mean over the pictures is 1.
+
+    `clip` None switches the weights off (all 1). Raises ValueError for a class without pictures.
+    """
+    if clip is None:
+        return torch.ones(num_classes)
+    counts = np.bincount(labels, minlength=num_classes)
+    if (counts == 0).any():
+        raise ValueError(f"class_weights: no training picture of class {np.flatnonzero(counts == 0).tolist()}")
+    weights = np.clip(len(labels) / (num_classes * counts), *clip)
+    return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
+
+
+def soft_target_loss(logits, targets, weights=None):
+    """Mean over the pictures of w_i times the cross entropy with soft targets; all arguments [n, K], [n, K], [n]."""
+    losses = -(targets * torch.log_softmax(logits.float(), dim=1)).sum(1)
+    return (losses if weights is None else losses * weights).mean()

@@ -1,0 +1,128 @@
+"""timm's network for seven classes of emotion: built, initialised, and split into the parts that the stages train."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from train.config import ConfigError
+
+GREY_MEAN, GREY_STD = 0.5, 0.25  # of FER-2013's Training pictures, rounded (0.508, 0.255)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation, in [0, 1], of all three channels alike; export relies on their being one."""
+
+    mean: float = GREY_MEAN
+    std: float = GREY_STD
+
+    def __call__(self, grey):
+        """float32 [n, 3, h, w] from grey float32 [n, 1, h, w] in [0, 1]."""
+        return ((grey - self.mean) / self.std).expand(-1, 3, -1, -1)
+
+
+def build_model(config, num_classes):
+    """(network, Normalisation, lineage) as `config.pretrained` asks: no weights, timm's from the Hub, a file, a folder.
+
+    `lineage` is a list of sentences that say where the weights came from, oldest first.
+    Raises ConfigError where the weights can't be read or are not of this architecture.
+    """
+    options = {"num_classes": num_classes, "drop_rate": config.dropout, "drop_path_rate": config.drop_path_rate}
+    if config.pretrained == "hub":
+        name = f"{config.architecture}.{config.pretrained_tag}"
+        model = timm.create_model(name, pretrained=True, **options)
+        pretrained = model.pretrained_cfg
+        normalisation = Normalisation(sum(pretrained["mean"]) / 3, sum(pretrained["std"]) / 3)
+        initialise_classifier(model)
+        return model, normalisation, [f"timm/{name} from the Hub"]
+    model = timm.create_model(config.architecture, **options)
+    if config.pretrained == "none":
+        initialise_from_scratch(model)
+        return model, Normalisation(), []
+    normalisation, lineage = load_weights(model, Path(config.pretrained))
+    return model, normalisation, lineage
+
+
+def initialise_classifier(model):
+    torch.nn.init.trunc_normal_(model.get_classifier().weight, std=0.01)
+    torch.nn.init.zeros_(model.get_classifier().bias)
+
+
+def initialise_from_scratch(model):
+    """A start at a loss of ln(classes): timm's default start of EfficientNet has a loss of 5 and stands still.
+
+    The classifier is drawn small, and each residual branch begins as zero (Goyal et al. 2017, section 5.1).
+    """
+    initialise_classifier(model)
+    for module in model.modules():
+        if getattr(module, "has_skip", False):
+            norms = [m for m in module.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+            torch.nn.init.zeros_(norms[-1].weight)
+
+
+def load_weights(model, path):
+    """Load a model folder or a safetensors file into `model`; a classifier of other classes is drawn anew."""
+    file = path / "model.safetensors" if path.is_dir() else path
+    try:
+        weights = {name: tensor.float() for name, tensor in load_file(file).items()}
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(f"pretrained: {file} can't be read as safetensors: {error}") from None
+    classifier = {f"{model.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
+    own = model.state_dict()
+    fits = all(name in weights and weights[name].shape == own[name].shape for name in classifier)
+    if not fits:
+        weights = {name: tensor for name, tensor in weights.items() if name not in classifier}
+    wrong = sorted(n for n in own if n not in classifier and (n not in weights or weights[n].shape != own[n].shape))
+    if wrong or set(weights) - set(own):
+        names = ", ".join(wrong or sorted(set(weights) - set(own)))
+        raise ConfigError(f"pretrained: {file} is not of this architecture; missing, extra or misshapen: {names[:300]}")
+    model.load_state_dict(weights, strict=False)
+    if not fits:
+        initialise_classifier(model)
+    spread_stem(model)
+    normalisation, lineage = Normalisation(), [f"weights of {path.name}"]
+    if (file.parent / "config.json").is_file():
+        pretrained = json.loads((file.parent / "config.json").read_text())["pretrained_cfg"]
+        normalisation = Normalisation(pretrained["mean"][0], pretrained["std"][0])
+    if (file.parent / "metrics.json").is_file():
+        training = json.loads((file.parent / "metrics.json").read_text()).get("training", {})
+        lineage = [*training.get("lineage", []), describe(training)]
+    return normalisation, lineage
+
+
+def describe(training):
+    """One sentence on an earlier run, for the lineage of the next."""
+    return (
+        f"{training.get('date')}: {training.get('epochs')} epochs, {training.get('pictures_seen')} pictures,"
+        f" {training.get('seconds', 0):.0f} s, seed {training.get('seed')}, on {training.get('hardware')}"
+    )
+
+
+def spread_stem(model):
+    """Undo the luminance folding of an exported stem: on grey pictures only the sum over the channels counts, and
+    training goes on from equal parts."""
+    stem = model.get_submodule(model.default_cfg["first_conv"])
+    with torch.no_grad():
+        stem.weight.copy_(stem.weight.mean(1, keepdim=True).expand_as(stem.weight))
+
+
+def freeze_backbone(model, frozen):
+    """Train the classifier alone (`frozen`), or everything."""
+    for parameter in model.parameters():
+        parameter.requires_grad_(not frozen)
+    for parameter in model.get_classifier().parameters():
+        parameter.requires_grad_(True)
+
+
+def set_training_mode(model, frozen):
+    """`train()`, but a frozen backbone's batch norms keep their statistics: `requires_grad` does not stop those."""
+    model.train()
+    if frozen:
+        for module in model.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.eval()
