@@ -1,0 +1,75 @@
+"""Checkpoints that are whole or not there: written under a temporary name, synced, renamed; the last few are kept."""
+
+import logging
+import os
+import re
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+logger = logging.getLogger(__name__)
+NAME = re.compile(r"step-(\d{9})\.pt")
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that can't be written or read; the message names the file and what to do."""
+
+
+def write_atomically(path, write):
+    """Call `write(temporary_path)`, sync it to the disk, and give it the name `path` in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
+        raise CheckpointError(
+            f"{path} could not be written ({error}); earlier checkpoints are untouched: free some space, then --resume"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(model, path):
+    """Write the state of `model` as float32 safetensors, whole or not at all."""
+    # channels_last tensors can't be saved as safetensors
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(path, lambda temporary: save_file(state, temporary, metadata={"format": "pt"}))
+
+
+def checkpoints(folder):
+    """Paths in `folder`, oldest first; temporary files are not among them."""
+    return sorted(path for path in Path(folder).glob("step-*.pt") if NAME.fullmatch(path.name))
+
+
+def save_checkpoint(folder, state, step, keep):
+    """Write `state` as the checkpoint of optimizer step `step`, then delete all but the newest `keep`."""
+    folder = Path(folder)
+    write_atomically(folder / f"step-{step:09d}.pt", lambda path: torch.save(state, path))
+    for old in checkpoints(folder)[:-keep]:
+        old.unlink()
+    for left_over in folder.glob(".step-*.tmp"):  # of a process that was killed while it wrote
+        left_over.unlink(missing_ok=True)
+
+
+def load_newest(folder):
+    """The state of the newest whole checkpoint in `folder`, or None where there is none at all.
+
+    A checkpoint that can't be read is passed over with a warning that names it. Raises CheckpointError where there are
+    checkpoints and none is whole.
+    """
+    paths = checkpoints(folder)
+    for path in reversed(paths):
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a cut file ends in any of half a dozen types, by where it was cut
+            logger.warning(
+                "%s is not a whole checkpoint (%s: %s); trying the one before", path, type(error).__name__, error
+            )
+    if paths:
+        raise CheckpointError(f"{folder}: none of {len(paths)} checkpoints is whole; start again without --resume")
+    return None
