@@ -1,0 +1,108 @@
+"""What follows the last epoch: the best weights become a calibrated, scored model folder with its card."""
+
+import dataclasses
+import datetime
+import json
+import logging
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from model_card.build import build_card
+from train.agreement import check_loaders
+from train.calibration import fit_temperature, fold_temperature
+from train.config import to_yaml
+from train.data import LABEL_NAMES
+from train.export import export_model
+from train.machine import commit, hardware, portable
+from train.model import build_model, load_weights
+from train.score import folder_logits, load_model, score_folder, store, table, weights_sha256, write_metrics
+
+logger = logging.getLogger(__name__)
+
+
+def finish(folder, config, splits, progress, lineage, weights, score, views):
+    """Write the model folder `folder` from the float32 file `weights` of a run.
+
+    The temperature is fitted on the validation split, through the exported transform, and folded into the classifier.
+    `score` names the splits that are scored, `views` how. The folder appears when it is complete, and its loaders
+    agree; an earlier one of that name is replaced.
+    """
+    folder = Path(folder)
+    building = folder.with_name(f".{folder.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    export_calibrated(building, config, weights, temperature=1.0)
+    logits, labels = folder_logits(building, splits["validation"])
+    temperature = fit_temperature(logits, labels)
+    export_calibrated(building, config, weights, temperature)
+    (building / "train_config.yaml").write_text(to_yaml(config))
+    looks = looks_so_far(config) + ("public_test" in score)
+    model, _, _ = load_model(building)
+    write_metrics(
+        building,
+        {
+            "schema_version": 1,
+            "label_names": list(LABEL_NAMES),
+            "model": {
+                "architecture": config.architecture,
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "input_size": [3, config.input_size, config.input_size],
+                "weights_sha256": weights_sha256(building),
+            },
+            "calibration": {"temperature": temperature, "fitted_on": "validation", "folded": True},
+            "training": describe_run(config, progress, lineage, looks),
+            "splits": {},
+        },
+    )
+    for name in score:
+        if name not in splits:
+            logger.warning("the data hold no split %s; it is not scored", name)
+            continue
+        entries = score_folder(building, splits[name], views=views)
+        store(building, name, entries)
+        for view, entry in entries.items():
+            logger.info("\n%s", table(entry, f"{name}, {view}"))
+    logger.info("loaders agree: %s", check_loaders(building))
+    build_card(building)
+    shutil.rmtree(folder, ignore_errors=True)
+    building.rename(folder)
+
+
+def export_calibrated(folder, config, weights, temperature):
+    # the weights of the run replace whatever these would start from, so nothing is fetched again
+    model, normalisation, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
+    load_weights(model, Path(weights))
+    fold_temperature(model.get_classifier(), temperature)
+    export_model(model, normalisation, config.input_size, folder)
+
+
+def looks_so_far(config):
+    """How often PublicTest was looked at on the way to the weights that this run began from."""
+    file = Path(config.pretrained) / "metrics.json"
+    if not file.is_file():
+        return 0
+    return json.loads(file.read_text())["training"].get("public_test_looks", 0)
+
+
+def describe_run(config, progress, lineage, looks):
+    names = ["FER-2013 Training"]
+    if config.ferplus_weight:
+        names.append("FER+ votes")
+    return {
+        "seed": config.seed,
+        "commit": commit(),
+        "command": shlex.join(["accelerate", "launch", "train/train.py", *portable(sys.argv[1:])]),
+        "date": datetime.date.today().isoformat(),
+        "hardware": hardware(),
+        "seconds": round(progress.seconds, 1),
+        "pictures_seen": progress.pictures,
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch + 1,
+        "energy_kwh": None,
+        "public_test_looks": looks,
+        "lineage": lineage,
+        "datasets": names,
+        "history": progress.history,
+    }

@@ -1,0 +1,358 @@
+"""The two-stage training loop: resumable to the bit, the same whatever the number of processes.
+
+Order, augmentation, mixing and dropout of a step are drawn from (seed, epoch, step) alone, never from a state that has
+to be carried along; the global batch is drawn whole and each process takes its rows of it.
+"""
+
+import contextlib
+import logging
+import math
+import signal
+import time
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score
+from timm.optim import create_optimizer_v2
+from timm.utils import ModelEmaV3
+from tqdm.auto import tqdm
+
+from train import augmentation
+from train.checkpoint import load_newest, save_checkpoint, save_weights
+from train.loss import soft_target_loss
+from train.mixing import mix_batch
+from train.model import freeze_backbone, set_training_mode
+
+logger = logging.getLogger(__name__)
+STAGES = ("warmup", "finetune")
+
+
+class TrainingStopped(Exception):
+    """Ctrl-C or SIGTERM: the state is on the disk, the message says how to go on."""
+
+
+class NotFiniteError(RuntimeError):
+    """A loss that is not a finite number; the message names the batch."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; with the weights, the moving average and the optimizer it is all that a checkpoint holds."""
+
+    epoch: int = 0  # over both stages, counted from 0
+    step: int = 0  # within the epoch
+    total_steps: int = 0  # optimizer steps over the run
+    loss_sum: float = 0.0  # of this epoch's steps so far
+    seconds: float = 0.0  # spent in training and validation, over all resumptions
+    epoch_seconds: float = 0.0
+    pictures: int = 0
+    best: float = -math.inf
+    best_epoch: int = -1
+    history: list = field(default_factory=list)
+
+
+class Loop:
+    """Trains `model` in place. `pictures` uint8 [n, h, w], `targets` float32 [n, K], `weights` float32 [n] and the
+    validation split's `pictures` and `labels` stay on the device."""
+
+    def __init__(self, config, accelerator, model, normalisation, train_split, validation_split, output):
+        self.config, self.accelerator, self.model, self.normalisation = config, accelerator, model, normalisation
+        device = accelerator.device
+        self.pictures, self.targets, self.weights = (torch.as_tensor(part).to(device) for part in train_split)
+        self.validation_pictures = torch.as_tensor(validation_split[0]).to(device)
+        self.validation_labels = np.asarray(validation_split[1])
+        self.output = output
+        self.model.to(device)
+        if config.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        self.ema = ModelEmaV3(model, decay=config.ema_decay, use_warmup=True) if config.ema_decay else None
+        self.progress = Progress()
+        self.stop_signal = None
+        self.max_steps = None  # of each epoch, for a dry run
+        self.saved_at = time.monotonic()
+        self.steps_per_epoch = len(self.pictures) // config.batch_size
+        if self.steps_per_epoch == 0:
+            raise ValueError(
+                f"batch_size {config.batch_size} exceeds the {len(self.pictures)} pictures of the train split"
+            )
+        share = accelerator.num_processes * config.gradient_accumulation
+        if config.batch_size % share:
+            raise ValueError(
+                f"batch_size {config.batch_size} can't be shared by {share} processes x accumulation steps"
+            )
+
+    # Stages
+
+    def fit(self, resume=False):
+        """Both stages, from the start or from the newest checkpoint; returns the best weights' figures' history."""
+        state = load_newest(self.output / "checkpoints") if resume else None
+        if resume and state is None:
+            logger.warning("--resume: no checkpoint in %s; starting from the beginning", self.output / "checkpoints")
+        if state:
+            self.progress = Progress(**state["progress"])
+            self.model.load_state_dict(state["model"])
+            if self.ema:
+                self.ema.module.load_state_dict(state["ema"])
+            if self.accelerator.scaler:
+                self.accelerator.scaler.load_state_dict(state["scaler"])
+            logger.info("resumed at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+        previous = {name: signal.signal(name, self.request_stop) for name in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            first, second = self.config.epochs
+            if self.progress.epoch < first:
+                self.stage(0, first, state)
+                state = None
+            if self.progress.epoch < first + second and not self.out_of_patience():
+                self.stage(first, first + second, state)
+        finally:
+            for name, handler in previous.items():
+                signal.signal(name, handler)
+
+    def stage(self, start, end, state):
+        """Epochs `start` to `end`, with an optimizer and a distributed wrapper of their own."""
+        number = 0 if start == 0 and self.config.epochs[0] else 1
+        frozen = number == 0 and self.config.stage_starts_frozen
+        freeze_backbone(self.model, frozen)
+        optimizer = create_optimizer_v2(
+            self.model,
+            opt="adamw" if self.config.optimizer == "adamw" else "sgd",
+            lr=self.config.learning_rate[number],
+            weight_decay=self.config.weight_decay,
+            layer_decay=self.config.layer_decay if self.config.layer_decay < 1 else None,
+            momentum=0.9,
+        )
+        model = torch.compile(self.model) if self.config.compile else self.model
+        model, optimizer = self.accelerator.prepare(model, optimizer)
+        if state:
+            optimizer.load_state_dict(state["optimizer"])
+        while self.progress.epoch < end and not self.out_of_patience():
+            self.epoch(model, optimizer, number, frozen, start, end)
+        self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        self.accelerator.free_memory()
+
+    def out_of_patience(self):
+        patience = self.config.early_stopping
+        return (
+            bool(patience)
+            and self.progress.best_epoch >= 0
+            and self.progress.epoch - 1 - self.progress.best_epoch >= patience
+        )
+
+    # One epoch
+
+    def epoch(self, model, optimizer, number, frozen, start, end):
+        config, progress, process = self.config, self.progress, self.accelerator
+        steps = min(self.steps_per_epoch, self.max_steps or self.steps_per_epoch)
+        size = config.size_at(progress.epoch)
+        order = torch.randperm(len(self.pictures), generator=generator(config.seed, progress.epoch))
+        set_training_mode(self.model, frozen)
+        losses, rate = [], 0.0
+        bar = tqdm(
+            total=steps * config.batch_size,
+            initial=progress.step * config.batch_size,
+            desc=f"epoch {progress.epoch + 1}/{sum(config.epochs)} {STAGES[number]} {size} px",
+            unit="pictures",
+            unit_scale=True,
+            disable=not process.is_main_process,
+            mininterval=1.0,
+        )
+        with bar:
+            while progress.step < steps:
+                started = time.monotonic()
+                done = progress.epoch - start + progress.step / self.steps_per_epoch
+                rate = set_learning_rate(optimizer, config, number, done, end - start)
+                rows = order[progress.step * config.batch_size : (progress.step + 1) * config.batch_size]
+                losses.append((progress.step, rows, self.step(model, optimizer, rows, size)))
+                progress.step += 1
+                progress.total_steps += 1
+                progress.pictures += config.batch_size
+                if len(losses) == 20 or progress.step == steps:
+                    self.settle(losses)
+                progress.seconds += time.monotonic() - started
+                progress.epoch_seconds += time.monotonic() - started
+                bar.update(config.batch_size)
+                bar.set_postfix(loss=f"{progress.loss_sum / max(1, progress.step - len(losses)):.3f}", lr=f"{rate:.1e}")
+                self.save_or_stop(optimizer, losses)
+        self.finish_epoch(optimizer, number, size, rate, steps)
+
+    def step(self, model, optimizer, rows, size):
+        """One optimizer step on the global batch `rows`; returns this process's loss as a tensor."""
+        config, process = self.config, self.accelerator
+        seed = (config.seed, self.progress.epoch, self.progress.step)
+        parts = config.gradient_accumulation
+        share = len(rows) // (process.num_processes * parts)
+        total = torch.zeros((), device=process.device)
+        for part in range(parts):
+            offset = (process.process_index * parts + part) * share
+            batch = slice(offset, offset + share)
+            images, targets, weights = mix_batch(
+                self.pictures, self.targets, self.weights, rows, batch, config, size, generator(*seed, 1)
+            )
+            torch.manual_seed(mixed_seed(*seed, 2, offset))  # dropout and stochastic depth
+            images = self.normalisation(images)
+            if config.channels_last:
+                images = images.contiguous(memory_format=torch.channels_last)
+            with process.no_sync(model) if part < parts - 1 else contextlib.nullcontext():
+                loss = soft_target_loss(model(images), targets, weights) / parts
+                process.backward(loss)
+            total += loss.detach()
+        if config.gradient_clip:
+            process.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update(self.model, step=self.progress.total_steps)
+        return total
+
+    def settle(self, losses):
+        """Add the losses of the last steps to the epoch's sum, over all processes; stop at one that is not finite."""
+        values = self.accelerator.reduce(torch.stack([loss for _, _, loss in losses]), "mean").tolist()
+        for (step, rows, _), value in zip(losses, values, strict=True):
+            if not math.isfinite(value):
+                raise NotFiniteError(
+                    f"epoch {self.progress.epoch + 1}, step {step + 1}: the loss is {value}; the batch is rows"
+                    f" {rows.tolist()} of the train split; a lower learning rate or mixed_precision: no may help"
+                )
+            self.progress.loss_sum += value
+        losses.clear()
+
+    def finish_epoch(self, optimizer, number, size, rate, steps):
+        progress = self.progress
+        started = time.monotonic()
+        logits = self.predict(self.validation_pictures, size)
+        figures = selection_figures(logits, self.validation_labels)
+        progress.seconds += time.monotonic() - started
+        progress.history.append(
+            {
+                "epoch": progress.epoch + 1,
+                "stage": STAGES[number],
+                "input_size": size,
+                "learning_rate": rate,
+                "train_loss": progress.loss_sum / steps,
+                **{f"validation_{name}": value for name, value in figures.items()},
+                "seconds": round(progress.epoch_seconds + time.monotonic() - started, 1),
+            }
+        )
+        if len(progress.history) > 1 and progress.history[-2]["input_size"] != size:
+            progress.best = -math.inf  # figures at another input size do not compare
+        if figures[self.config.selection_metric] > progress.best:
+            progress.best, progress.best_epoch = figures[self.config.selection_metric], progress.epoch
+            self.save_best()
+        progress.epoch, progress.step, progress.loss_sum, progress.epoch_seconds = progress.epoch + 1, 0, 0.0, 0.0
+        self.report(progress.history[-1])
+        self.save(optimizer)
+
+    @torch.no_grad()
+    def predict(self, pictures, size, batch_size=256):
+        """float32 [n, K] logits of the averaged weights, each process computing a part."""
+        network = self.ema.module if self.ema else self.model
+        network.eval()
+        process = self.accelerator
+        share = math.ceil(len(pictures) / process.num_processes)
+        own = torch.arange(process.process_index * share, (process.process_index + 1) * share).clamp(
+            max=len(pictures) - 1
+        )
+        parts = []
+        for rows in own.split(batch_size):
+            images = augmentation.resize(pictures[rows].unsqueeze(1).float() / 255, size)
+            with process.autocast():
+                parts.append(network(self.normalisation(images)).float())
+        logits = process.gather(torch.cat(parts))[: len(pictures)]
+        assert len(logits) == len(pictures), f"{len(logits)} logits of {len(pictures)} pictures"
+        return logits.cpu().numpy()
+
+    def report(self, row):
+        logger.info(
+            "epoch %d/%d %s %d px  train loss %.3f  validation: loss %.3f  accuracy %.2f%%  macro F1 %.2f%%  %.0f s%s",
+            row["epoch"],
+            sum(self.config.epochs),
+            row["stage"],
+            row["input_size"],
+            row["train_loss"],
+            row["validation_loss"],
+            100 * row["validation_accuracy"],
+            100 * row["validation_macro_f1"],
+            row["seconds"],
+            "  best" if self.progress.best_epoch == row["epoch"] - 1 else "",
+        )
+        figures = {name: value for name, value in row.items() if isinstance(value, float)}
+        self.accelerator.log(figures, step=row["epoch"])
+
+    # Saving and stopping
+
+    def request_stop(self, number, frame):
+        self.stop_signal = number
+
+    def save_or_stop(self, optimizer, losses):
+        """A checkpoint when it is due or asked for, at the same step in every process."""
+        due = time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
+        wish = torch.tensor([float(self.stop_signal is not None), float(due)], device=self.accelerator.device)
+        if self.accelerator.num_processes > 1:
+            wish = self.accelerator.reduce(wish, "sum")
+        if not wish.any():
+            return
+        if losses:
+            self.settle(losses)
+        self.save(optimizer)
+        if wish[0]:
+            raise TrainingStopped(
+                f"stopped after step {self.progress.step} of epoch {self.progress.epoch + 1}; the state is saved in"
+                f" {self.output / 'checkpoints'}; the same command with --resume goes on from here"
+            )
+
+    def save(self, optimizer):
+        self.saved_at = time.monotonic()
+        if self.accelerator.is_main_process:
+            state = {
+                "progress": asdict(self.progress),
+                "model": self.model.state_dict(),
+                "ema": self.ema.module.state_dict() if self.ema else None,
+                "optimizer": optimizer.state_dict(),
+                "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+            }
+            folder = self.output / "checkpoints"
+            save_checkpoint(folder, state, self.progress.total_steps, self.config.keep_checkpoints)
+        self.accelerator.wait_for_everyone()
+
+    def save_best(self):
+        if self.accelerator.is_main_process:
+            save_weights(self.ema.module if self.ema else self.model, self.output / "best.safetensors")
+
+
+def selection_figures(logits, labels):
+    """Cross entropy, accuracy and macro F1 of logits [n, K] against labels [n], unweighted."""
+    predicted = logits.argmax(1)
+    return {
+        "loss": float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))),
+        "accuracy": float(accuracy_score(labels, predicted)),
+        "macro_f1": float(f1_score(labels, predicted, average="macro", labels=np.unique(labels))),
+    }
+
+
+def mixed_seed(*numbers):
+    """One 63-bit seed from several whole numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def generator(*numbers):
+    """A CPU generator whose draws depend on these numbers alone."""
+    return torch.Generator().manual_seed(mixed_seed(*numbers))
+
+
+def set_learning_rate(optimizer, config, number, done, length):
+    """Linear ramp, then a cosine, over `done` of `length` epochs of stage `number`; returns the rate of the last block.
+
+    A warm-up from scratch is all ramp: there is no pretrained backbone to keep still while a new head learns.
+    """
+    ramp = min(config.ramp_epochs, length / 2)
+    if number == 0 and not config.stage_starts_frozen:
+        ramp = length
+    if done < ramp:
+        factor = (done + 1e-3) / (ramp + 1e-3)  # not quite 0 at the first step
+    else:
+        cosine = 0.5 * (1 + math.cos(math.pi * (done - ramp) / (length - ramp)))
+        factor = config.final_learning_rate + (1 - config.final_learning_rate) * cosine
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate[number] * factor * group.get("lr_scale", 1.0)
+    return config.learning_rate[number] * factor

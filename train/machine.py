@@ -1,0 +1,36 @@
+"""Where a figure was taken: the machine, the commit, the command, without the machine's own folders."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+
+def hardware():
+    """The device in a few words, for tables."""
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} cores of {model}"
+
+
+def commit():
+    """The repository's commit, with "+" where files differ from it; None outside of a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def portable(arguments):
+    """Arguments without this machine's folders: an absolute path keeps its last part."""
+    return [Path(a).name if Path(a).is_absolute() else a for a in arguments]
