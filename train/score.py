@@ -1,0 +1,224 @@
+"""Score a model folder on a split of FER-2013, and store the figures in its metrics.json.
+
+accelerate launch train/score.py --model model --data PATH --split public_test
+accelerate launch train/score.py --model model --data PATH --split public_test --views single flip ten_crop
+accelerate launch train/score.py --model model --data PATH --split public_test --output scores.json
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if sys.path and Path(sys.path[0] or ".").resolve() == ROOT / "train":
+    sys.path[0] = str(ROOT)  # else `import train` finds train.py
+
+try:
+    import accelerate
+    import datasets  # noqa: F401
+    import evaluate  # noqa: F401
+    import timm
+    import torch
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"train/score.py needs {error.name}: install the training stack with `pip install -r requirements-train.txt`"
+    )
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import shlex
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from train.checkpoint import write_atomically
+from train.data import as_arrays, fingerprint, load_fer2013
+from train.machine import hardware, portable
+from train.metrics import evaluate_probabilities
+
+VIEWS = ("single", "flip", "ten_crop")
+TEN_CROP = 0.9  # side of each crop, as a part of the picture's
+
+
+def load_model(folder):
+    """(network in eval mode, its transform from a PIL picture to float32 [3, h, w], its config.json).
+
+    Raises FileNotFoundError where the folder holds no model.
+    """
+    folder = Path(folder)
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} is no model folder: it holds no {name}")
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    return model, transform, json.loads((folder / "config.json").read_text())
+
+
+def picture_views(picture, name):
+    """The PIL pictures whose probabilities are averaged: the picture; with its mirror image; or five crops of 90% of
+    the side (corners and centre) with theirs."""
+    if name == "single":
+        return [picture]
+    if name == "flip":
+        return [picture, picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    width, height = picture.size
+    w, h = round(width * TEN_CROP), round(height * TEN_CROP)
+    corners = [(0, 0), (width - w, 0), (0, height - h), (width - w, height - h), ((width - w) // 2, (height - h) // 2)]
+    return [view for x, y in corners for view in picture_views(picture.crop((x, y, x + w, y + h)), "flip")]
+
+
+@torch.inference_mode()
+def predict(model, transform, images, view="single", process=None, batch_size=64):
+    """Logits float32 [n, V, K] of `images` uint8 [n, h, w] in their order, each process computing a part.
+
+    Pictures go through exactly the exported transform. V is 1, 2 or 10 views.
+    """
+    process = process or accelerate.Accelerator()
+    model = model.to(process.device)
+    share = -(-len(images) // process.num_processes)
+    # the last process repeats the last picture, so that all parts are of one length; the repeats are cut below
+    own = np.minimum(np.arange(process.process_index * share, (process.process_index + 1) * share), len(images) - 1)
+    step = max(1, batch_size // len(picture_views(Image.fromarray(images[0]), view)))
+    parts = []
+    for start in range(0, len(own), step):
+        views = [picture_views(Image.fromarray(images[i]).convert("RGB"), view) for i in own[start : start + step]]
+        batch = torch.stack([transform(one) for picture in views for one in picture]).to(process.device)
+        parts.append(model(batch).float().view(len(views), -1, model.num_classes))
+    logits = process.gather(torch.cat(parts))[: len(images)]
+    assert len(logits) == len(images), f"{len(logits)} logits of {len(images)} pictures"
+    return logits.cpu().numpy()
+
+
+def softmax(logits):
+    return torch.from_numpy(np.asarray(logits)).double().softmax(-1).numpy()
+
+
+def folder_logits(folder, split):
+    """(logits float32 [n, K], labels int64 [n]) of a `datasets` split, single view."""
+    model, transform, _ = load_model(folder)
+    arrays = as_arrays(split)
+    return predict(model, transform, arrays.images)[:, 0], arrays.labels
+
+
+def score_folder(folder, split, *, views=("single",), process=None, batch_size=64):
+    """{view: entry of metrics.json} of a model folder on a `datasets` split."""
+    folder = Path(folder)
+    model, transform, config = load_model(folder)
+    arrays = as_arrays(split)
+    temperature = stored_metrics(folder).get("calibration", {}).get("temperature")
+    entries = {}
+    for view in views:
+        logits = predict(model, transform, arrays.images, view, process, batch_size)
+        entry = evaluate_probabilities(
+            softmax(logits).mean(1),
+            arrays.labels,
+            label_names=config["label_names"],
+            before=softmax(logits * temperature).mean(1) if temperature else None,
+            in_training=arrays.in_training,
+        )
+        entries[view] = entry | {
+            "data_fingerprint": fingerprint(split),
+            "weights_sha256": weights_sha256(folder),
+            "command": shlex.join(portable(sys.argv)),
+            "date": datetime.date.today().isoformat(),
+            "hardware": hardware(),
+        }
+    return entries
+
+
+def split_options(folder):
+    """How the model's own run set validation apart, so that "validation" here is what it never trained on."""
+    file = Path(folder) / "train_config.yaml"
+    if not file.is_file():
+        return {}
+    config = yaml.safe_load(file.read_text())
+    return {"validation_fraction": config["validation_fraction"], "seed": config["split_seed"]}
+
+
+def weights_sha256(folder):
+    return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def stored_metrics(folder):
+    file = Path(folder) / "metrics.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+def store(folder, split_name, entries):
+    """Put `entries` into FOLDER/metrics.json under splits.<split_name>, beside what is there; whole or not at all."""
+    metrics = stored_metrics(folder) or {"schema_version": 1}
+    metrics.setdefault("splits", {}).setdefault(split_name, {}).update(entries)
+    write_metrics(folder, metrics)
+
+
+def write_metrics(folder, metrics):
+    text = json.dumps(metrics, indent=1) + "\n"
+    write_atomically(Path(folder) / "metrics.json", lambda path: path.write_text(text))
+
+
+def table(entry, title):
+    """The figures of one view as aligned text."""
+
+    def percent(figure):
+        return f"{100 * figure['value']:5.1f}% ({100 * figure['low']:.1f}-{100 * figure['high']:.1f})"
+
+    names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "top2_accuracy")
+    lines = [f"{title}: {entry['support']} pictures"]
+    lines += [f"  {name.replace('_', ' '):28}{percent(entry[name])}" for name in names]
+    lines.append(f"  {'expected calibration error':28}{100 * entry['expected_calibration_error']:5.1f}%")
+    without = entry["without_training_duplicates"]
+    if without:
+        label = f"without duplicates ({without['support']})"
+        lines.append(f"  {label:28}{percent(without['accuracy'])}, macro F1 {percent(without['macro_f1'])}")
+    lines.append(f"  {'class':10}{'precision':>22}{'recall':>22}{'F1':>22}{'support':>9}")
+    for name, row in entry["per_class"].items():
+        cells = "".join(f"{percent(row[key]):>22}" for key in ("precision", "recall", "f1"))
+        lines.append(f"  {name:10}{cells}{row['support']:>9}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--data", required=True, help="FER-2013: a CSV, folder, zip, parquet folder or Hub dataset id")
+    parser.add_argument("--split", default="public_test", help="validation, public_test, private_test, ...")
+    parser.add_argument("--views", nargs="+", default=["single"], choices=VIEWS, help="averaged views, named as such")
+    parser.add_argument("--output", type=Path, help="JSON file for the figures; default: the folder's metrics.json")
+    parser.add_argument("--limit", type=int, help="only the first pictures of each official split; needs --output")
+    parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument("--cpu_threads", type=int, help="threads of a process on the CPU; default: all cores, shared")
+    args = parser.parse_args()
+    if args.limit and not args.output:
+        parser.error("--limit scores a part of a split: name an --output, metrics.json holds whole splits")
+    process = accelerate.Accelerator()
+    if process.device.type == "cpu":
+        # accelerate launch sets OMP_NUM_THREADS=1
+        torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
+    try:
+        with process.main_process_first():
+            splits = load_fer2013(args.data, limit=args.limit, **split_options(args.model))
+        if args.split not in splits:
+            raise ValueError(f"{args.data} has no split {args.split}; it has {', '.join(splits)}")
+        entries = score_folder(
+            args.model, splits[args.split], views=args.views, process=process, batch_size=args.batch_size
+        )
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"train/score.py: {error}")
+    if process.is_main_process:
+        for view, entry in entries.items():
+            print(
+                table(entry, f"{args.model} on {args.split}, {view}" + (f", first {args.limit}" if args.limit else ""))
+            )
+        if args.output:
+            text = json.dumps({args.split: entries}, indent=1) + "\n"
+            write_atomically(args.output, lambda path: path.write_text(text))
+        else:
+            store(args.model, args.split, entries)
+    process.end_training()
+
+
+if __name__ == "__main__":
+    main()
