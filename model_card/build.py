@@ -1,0 +1,167 @@
+"""Write a model folder's card, README.md and figures/*.png, from its own files alone.
+
+    python -m model_card.build MODEL_FOLDER
+
+Everything comes from metrics.json, train_config.yaml and config.json: a card can never disagree with its weights.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import jinja2
+import yaml
+from huggingface_hub import EvalResult, ModelCardData
+
+from model_card.comparison import PUBLISHED
+from model_card.figures import draw_figures
+
+SPLIT_NAMES = {
+    "validation": "validation (12.5% of Training, never trained on)",
+    "public_test": "PublicTest",
+    "private_test": "PrivateTest",
+    "test": "test folder (PublicTest and PrivateTest, which the folder version mixes)",
+    "unknown": "a split of unknown origin",
+}
+VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
+DATASET = "FER-2013"
+
+
+class CardError(ValueError):
+    """A model folder that no card can be written for; the message names the file and what is missing."""
+
+
+def build_card(folder):
+    """Write README.md and figures/*.png into the model folder `folder`; returns the README's path."""
+    folder = Path(folder)
+    metrics, config = (read(folder, name, json.loads) for name in ("metrics.json", "config.json"))
+    recipe = read(folder, "train_config.yaml", yaml.safe_load)
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if metrics["model"]["weights_sha256"] != sha256:
+        raise CardError(f"{folder}: metrics.json was made for other weights than model.safetensors; score them anew")
+    scored = [
+        (split, view, metrics["splits"][split][view])
+        for split in SPLIT_NAMES
+        for view in VIEW_NAMES
+        if view in metrics["splits"].get(split, {})
+    ]
+    if not scored:
+        raise CardError(f"{folder}: metrics.json holds no scored split; run train/score.py first")
+    for split, view, entry in scored:
+        if entry["weights_sha256"] != sha256:
+            raise CardError(f"{folder}: the figures of {split} ({view}) belong to other weights; score them anew")
+    split, view = headline(scored)
+    text = template().render(
+        front_matter=front_matter(metrics, scored),
+        metrics=metrics,
+        config=config,
+        recipe=recipe,
+        recipe_yaml=(folder / "train_config.yaml").read_text().strip(),
+        scored=scored,
+        split=split,
+        view=view,
+        entry=metrics["splits"][split][view],
+        confusions=hardest_confusions(metrics["splits"][split][view]["confusion_matrix"], config["label_names"]),
+        figures=draw_figures(metrics, split, view, folder),
+        published=PUBLISHED,
+        split_names=SPLIT_NAMES,
+        view_names=VIEW_NAMES,
+    )
+    (folder / "README.md").write_text(text)
+    return folder / "README.md"
+
+
+def read(folder, name, parse):
+    file = folder / name
+    if not file.is_file():
+        raise CardError(f"{folder} is no complete model folder: it holds no {name}")
+    return parse(file.read_text())
+
+
+def headline(scored):
+    """The split and view that the card's table and figures show: PrivateTest before PublicTest before validation, and
+    a single crop before averaged views."""
+    names = [(split, view) for split, view, _ in scored]
+    order = ("private_test", "public_test", "test", "validation", "unknown")
+    return min(names, key=lambda name: (order.index(name[0]), list(VIEW_NAMES).index(name[1])))
+
+
+def hardest_confusions(matrix, names, most=5):
+    """[(true class, predicted class, part of the true class, count)], the largest parts first."""
+    rows = [
+        (names[i], names[j], matrix[i][j] / sum(matrix[i]), matrix[i][j])
+        for i in range(len(names))
+        for j in range(len(names))
+        if i != j and sum(matrix[i])
+    ]
+    return sorted(rows, key=lambda row: -row[2])[:most]
+
+
+def front_matter(metrics, scored):
+    """The YAML between the dashes, as the Hub reads it; one result for each official split and view that was scored."""
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type="fer2013",
+            dataset_name=DATASET,
+            dataset_split=split,
+            metric_type=kind,
+            metric_name=f"{name} ({SPLIT_NAMES[split]}, {VIEW_NAMES[view]})",
+            metric_value=round(entry[key]["value"], 4),
+        )
+        for split, view, entry in scored
+        if split in ("public_test", "private_test")
+        for kind, name, key in (("accuracy", "Accuracy", "accuracy"), ("f1", "Macro F1", "macro_f1"))
+    ]
+    named = {"eval_results": results, "model_name": "efficientnet_b2.fer2013"} if results else {}
+    data = ModelCardData(
+        license="apache-2.0",
+        library_name="timm",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "timm", "transformers", "onnx", "facial-emotion-recognition", "fer2013"],
+        datasets=["fer2013"],
+        metrics=["accuracy", "f1"],
+        **base_model(metrics["training"]),
+        **named,
+    )
+    return data.to_yaml()
+
+
+def base_model(training):
+    """`base_model` only where weights of a Hub model were the start."""
+    first = training["lineage"][0] if training["lineage"] else ""
+    return {"base_model": first.split()[0]} if first.startswith("timm/") else {}
+
+
+def template():
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,  # else a misspelt name would leave a hole in the card
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": lambda value, digits=1: f"{100 * value:.{digits}f}%",
+        "interval": lambda figure: (
+            f"{100 * figure['value']:.1f}% [{100 * figure['low']:.1f}, {100 * figure['high']:.1f}]"
+        ),
+        "thousands": lambda value: f"{value:,}",
+        "duration": duration,
+    }
+    return environment.get_template("template.md.j2")
+
+
+def duration(seconds):
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{max(minutes, 1)} min"
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m model_card.build MODEL_FOLDER")
+    try:
+        print(build_card(sys.argv[1]))
+    except CardError as problem:
+        sys.exit(f"model_card: {problem}")
