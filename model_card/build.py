@@ -35,22 +35,7 @@ class CardError(ValueError):
 def build_card(folder):
     """Write README.md and figures/*.png into the model folder `folder`; returns the README's path."""
     folder = Path(folder)
-    metrics, config = (read(folder, name, json.loads) for name in ("metrics.json", "config.json"))
-    recipe = read(folder, "train_config.yaml", yaml.safe_load)
-    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    if metrics["model"]["weights_sha256"] != sha256:
-        raise CardError(f"{folder}: metrics.json was made for other weights than model.safetensors; score them anew")
-    scored = [
-        (split, view, metrics["splits"][split][view])
-        for split in SPLIT_NAMES
-        for view in VIEW_NAMES
-        if view in metrics["splits"].get(split, {})
-    ]
-    if not scored:
-        raise CardError(f"{folder}: metrics.json holds no scored split; run train/score.py first")
-    for split, view, entry in scored:
-        if entry["weights_sha256"] != sha256:
-            raise CardError(f"{folder}: the figures of {split} ({view}) belong to other weights; score them anew")
+    metrics, config, recipe, scored = check_folder(folder)
     split, view = headline(scored)
     text = template().render(
         front_matter=front_matter(metrics, scored),
@@ -70,6 +55,31 @@ def build_card(folder):
     )
     (folder / "README.md").write_text(text)
     return folder / "README.md"
+
+
+def check_folder(folder):
+    """(metrics, config, recipe, [(split, view, entry)]) of a model folder whose figures belong to its weights.
+
+    Raises CardError where a file is missing, nothing was scored, or the figures are those of other weights.
+    """
+    folder = Path(folder)
+    metrics, config = (read(folder, name, json.loads) for name in ("metrics.json", "config.json"))
+    recipe = read(folder, "train_config.yaml", yaml.safe_load)
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if metrics["model"]["weights_sha256"] != sha256:
+        raise CardError(f"{folder}: metrics.json was made for other weights than model.safetensors; score them anew")
+    scored = [
+        (split, view, metrics["splits"][split][view])
+        for split in SPLIT_NAMES
+        for view in VIEW_NAMES
+        if view in metrics["splits"].get(split, {})
+    ]
+    if not scored:
+        raise CardError(f"{folder}: metrics.json holds no scored split; run train/score.py first")
+    for split, view, entry in scored:
+        if entry["weights_sha256"] != sha256:
+            raise CardError(f"{folder}: the figures of {split} ({view}) belong to other weights; score them anew")
+    return metrics, config, recipe, scored
 
 
 def read(folder, name, parse):

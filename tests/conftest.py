@@ -1,11 +1,13 @@
 """Fixtures that several folders of tests share."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.hub.plugin"]
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +48,80 @@ def random_model_folder(tmp_path_factory):
     torch.nn.init.normal_(model.get_classifier().weight, std=0.2)  # so that the probabilities differ by class
     export_model(model, normalisation, config.input_size, folder)
     (folder / "train_config.yaml").write_text(to_yaml(config))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def complete_model_folder(random_model_folder, tmp_path_factory):
+    """The random model folder with metrics.json, figures and card: the figures are those of random probabilities."""
+    import numpy as np
+
+    from model_card.build import build_card
+    from train.data import LABEL_NAMES
+    from train.metrics import evaluate_probabilities
+    from train.score import weights_sha256, write_metrics
+
+    folder = tmp_path_factory.mktemp("complete") / "model"
+    shutil.copytree(random_model_folder, folder)
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 7, 400)
+    logits = generator.normal(size=(400, 7)) + 2 * np.eye(7)[labels]
+    sharp, soft = (np.exp(scale * logits) / np.exp(scale * logits).sum(1, keepdims=True) for scale in (2, 1))
+    entry = evaluate_probabilities(
+        soft, labels, label_names=LABEL_NAMES, before=sharp, in_training=generator.random(400) < 0.1, bootstrap=200
+    ) | {
+        "data_fingerprint": "0" * 64,
+        "weights_sha256": weights_sha256(folder),
+        "command": "accelerate launch train/score.py --model model --data PATH --split public_test",
+        "date": "2026-01-01",
+        "hardware": "a test",
+    }
+    history = [
+        {
+            "epoch": epoch,
+            "stage": "warmup" if epoch == 1 else "finetune",
+            "input_size": 48 if epoch < 3 else 64,
+            "learning_rate": 1e-3,
+            "train_loss": 2 / epoch,
+            "validation_loss": 2.1 / epoch,
+            "validation_accuracy": 1 - 0.8 / epoch,
+            "validation_macro_f1": 1 - 0.9 / epoch,
+            "seconds": 10.0,
+        }
+        for epoch in range(1, 5)
+    ]
+    training = {
+        "seed": 0,
+        "commit": None,
+        "command": "accelerate launch train/train.py --data PATH --output runs/test",
+        "date": "2026-01-01",
+        "hardware": "a test",
+        "seconds": 40.0,
+        "pictures_seen": 4000,
+        "epochs": 4,
+        "energy_kwh": None,
+        "public_test_looks": 1,
+        "lineage": [],
+        "datasets": ["FER-2013 Training"],
+        "history": history,
+    }
+    write_metrics(
+        folder,
+        {
+            "schema_version": 1,
+            "label_names": list(LABEL_NAMES),
+            "model": {
+                "architecture": "efficientnet_b2",
+                "parameters": 7_710_000,
+                "input_size": [3, 64, 64],
+                "weights_sha256": weights_sha256(folder),
+            },
+            "calibration": {"temperature": 2.0, "fitted_on": "validation", "folded": True},
+            "training": training,
+            "splits": {"public_test": {"single": entry}, "validation": {"single": entry}},
+        },
+    )
+    build_card(folder)
     return folder
 
 

@@ -1,13 +1,33 @@
-"""FER-2013 as a `datasets.DatasetDict`: official splits, a validation split of our own, FER+ votes where they are."""
+"""FER-2013 as a `datasets.DatasetDict`: official splits, a validation split of our own, FER+ votes where they are.
 
+    python -m train.data --data PATH
+
+prints counts per class and split, duplicates within and across splits, and writes a contact sheet picture.
+"""
+
+import argparse
 import hashlib
+import io
+import json
+import logging
+import os
+import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 import numpy as np
+from PIL import Image
 
-LABEL_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+from train.sources import LABEL_NAMES, MIXED_TEST, USAGES, SourceError, read_source
+
+__all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
+
+logger = logging.getLogger(__name__)
+CACHE_VERSION = 1  # raised whenever what is cached changes, so that no older cache is read
+OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
+SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test"}
 
 
 @dataclass(frozen=True)
@@ -19,6 +39,99 @@ class Arrays:
     labels: np.ndarray
     votes: np.ndarray | None
     in_training: np.ndarray
+
+
+def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, cache_dir=None):
+    """`datasets.DatasetDict` with `train`, `validation`, and `public_test`, `private_test`, `test` where they are.
+
+    Features: `image` (Image, 48x48 grey), `label` (ClassLabel in FER-2013's order), `row` (in the challenge's file, -1
+    where unknown), `in_training` (an exact duplicate is in Training; false in train and validation), and
+    `ferplus_votes` (ten counts) where the source has them. `test` is the folder version's mixture of PublicTest and
+    PrivateTest. `limit` keeps the first pictures of each official split. Cached as Arrow under `datasets`' own cache.
+    Raises SourceError for data that can't be read.
+    """
+    options = {"fraction": validation_fraction, "seed": seed, "limit": limit, "version": CACHE_VERSION}
+    cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "fer2013"
+    folder = cache / hashlib.sha256(json.dumps([source_state(path), options]).encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        splits = build_splits(read_source(path), validation_fraction, seed, limit)
+        building = folder.with_name(f".{folder.name}.{os.getpid()}")
+        splits.save_to_disk(building)
+        try:
+            building.rename(folder)
+        except OSError:  # another process was first
+            shutil.rmtree(building)
+    return datasets.load_from_disk(folder)
+
+
+def source_state(path):
+    """What changes when the source does: its files' names, sizes and times of change."""
+    path = Path(path)
+    if not path.exists():
+        raise SourceError(f"{path} is not there")
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    beside = path.with_name("fer2013new.csv")
+    files += [beside] if path.suffix == ".csv" and beside.is_file() else []
+    return [[str(one.resolve()), one.stat().st_size, one.stat().st_mtime_ns] for one in files]
+
+
+def build_splits(pictures, validation_fraction, seed, limit):
+    counts = Counter(pictures.usage.tolist())
+    differing = [
+        f"{name} {counts[name]:,} (official: {n:,})"
+        for name, n in OFFICIAL_COUNTS.items()
+        if name in counts and counts[name] != n
+    ]
+    if differing:
+        logger.warning("counts differ from FER-2013's: %s", ", ".join(differing))
+    if "Training" not in counts:
+        raise SourceError("the source holds no Training pictures")
+    hashes = picture_hashes(pictures.images)
+    positions = {name: np.flatnonzero(pictures.usage == name)[:limit] for name in counts}
+    training = positions.pop("Training")
+    known = np.unique(hashes[training])
+    empty = np.flatnonzero(np.bincount(pictures.labels[training], minlength=len(LABEL_NAMES)) == 0)
+    if len(empty):
+        logger.warning("no Training picture of %s", ", ".join(LABEL_NAMES[one] for one in empty))
+    mask = split_training(pictures.labels[training], hashes[training], validation_fraction, seed)
+    chosen = {"train": training[~mask], "validation": training[mask]}
+    chosen |= {SPLITS[name]: positions[name] for name in (*USAGES, MIXED_TEST) if name in positions}
+    return datasets.DatasetDict(
+        {
+            name: as_dataset(pictures, rows, np.isin(hashes[rows], known) & (name not in ("train", "validation")))
+            for name, rows in chosen.items()
+        }
+    )
+
+
+def as_dataset(pictures, rows, in_training):
+    features = {
+        "image": datasets.Image(),
+        "label": datasets.ClassLabel(names=list(LABEL_NAMES)),
+        "row": datasets.Value("int64"),
+        "in_training": datasets.Value("bool"),
+    }
+    columns = {
+        "image": [{"bytes": as_png(image), "path": None} for image in pictures.images[rows]],
+        "label": pictures.labels[rows],
+        "row": pictures.row[rows],
+        "in_training": in_training,
+    }
+    if pictures.votes is not None:
+        features["ferplus_votes"] = datasets.List(datasets.Value("int64"), length=10)
+        columns["ferplus_votes"] = list(pictures.votes[rows])
+    return datasets.Dataset.from_dict(columns, datasets.Features(features))
+
+
+def as_png(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def picture_hashes(images):
+    """Array [n] of the pictures' sha256."""
+    return np.array([hashlib.sha256(image.tobytes()).hexdigest() for image in images])
 
 
 def split_training(labels, groups, fraction, seed):
@@ -41,34 +154,11 @@ def split_training(labels, groups, fraction, seed):
     return chosen[member]
 
 
-def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None):
-    parts = {}
-    for name in ("training", "public_test"):
-        part = datasets.Dataset.from_parquet(str(Path(path) / f"{name}.parquet"))
-        if limit:
-            part = part.select(range(min(limit, len(part))))
-        parts[name] = part.cast_column("label", datasets.ClassLabel(names=list(LABEL_NAMES)))
-    training = parts["training"]
-    hashes = picture_hashes(training)
-    mask = split_training(training["label"][:], hashes, validation_fraction, seed)
-    known = set(hashes)
-    parts["public_test"] = parts["public_test"].add_column(
-        "in_training", [h in known for h in picture_hashes(parts["public_test"])]
-    )
-    training = training.add_column("in_training", [False] * len(training))
-    return datasets.DatasetDict(
-        train=training.select(np.flatnonzero(~mask)),
-        validation=training.select(np.flatnonzero(mask)),
-        public_test=parts["public_test"],
-    )
-
-
-def picture_hashes(split):
-    return [hashlib.sha256(np.asarray(image.convert("L")).tobytes()).hexdigest() for image in split["image"]]
-
-
 def as_arrays(split):
-    images = np.stack([np.asarray(image.convert("L")) for image in split["image"]])
+    """The split's `Arrays`."""
+    table = split.with_format("arrow")[:]
+    encoded = table["image"].combine_chunks().field("bytes").to_pylist()
+    images = np.stack([np.asarray(Image.open(io.BytesIO(one))) for one in encoded])
     votes = np.asarray(split["ferplus_votes"][:], np.float32) if "ferplus_votes" in split.column_names else None
     return Arrays(images, np.asarray(split["label"][:], np.int64), votes, np.asarray(split["in_training"][:], bool))
 
@@ -77,3 +167,51 @@ def fingerprint(split):
     """sha256 over pixels and labels, in the split's order."""
     arrays = as_arrays(split)
     return hashlib.sha256(arrays.images.tobytes() + arrays.labels.tobytes()).hexdigest()
+
+
+def report(splits):
+    """Text: counts per class and split, and exact duplicates within and across splits."""
+    arrays = {name: as_arrays(split) for name, split in splits.items()}
+    hashes = {name: picture_hashes(one.images) for name, one in arrays.items()}
+    lines = [f"{'':12}" + "".join(f"{name:>13}" for name in arrays)]
+    counts = {name: np.bincount(one.labels, minlength=len(LABEL_NAMES)) for name, one in arrays.items()}
+    lines += [
+        f"{label:12}" + "".join(f"{counts[name][n]:>13,}" for name in arrays) for n, label in enumerate(LABEL_NAMES)
+    ]
+    lines.append(f"{'all':12}" + "".join(f"{len(one.labels):>13,}" for one in arrays.values()))
+    within = {name: len(one) - len(np.unique(one)) for name, one in hashes.items()}
+    lines.append(f"{'duplicates':12}" + "".join(f"{within[name]:>13,}" for name in arrays))
+    names = list(arrays)
+    for number, first in enumerate(names):
+        for second in names[number + 1 :]:
+            shared = int(np.isin(hashes[second], hashes[first]).sum())
+            lines.append(f"pictures of {second} that are also in {first}: {shared:,}")
+    return "\n".join(lines)
+
+
+def contact_sheet(split, path, columns=12):
+    """Write a PNG with a row of pictures for each class of the split."""
+    arrays = as_arrays(split)
+    sheet = Image.new("L", (columns * 50, len(LABEL_NAMES) * 50), 255)
+    for number in range(len(LABEL_NAMES)):
+        for column, image in enumerate(arrays.images[arrays.labels == number][:columns]):
+            sheet.paste(Image.fromarray(image), (column * 50 + 1, number * 50 + 1))
+    sheet.save(path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="FER-2013: a CSV, folders, parquet, or a zip of one of these")
+    parser.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="contact sheet of train to write")
+    args = parser.parse_args()
+    try:
+        splits = load_fer2013(args.data)
+    except SourceError as error:
+        raise SystemExit(f"train.data: {error}") from None
+    print(report(splits))
+    contact_sheet(splits["train"], args.sheet)
+    print(f"contact sheet, a row a class ({', '.join(LABEL_NAMES)}): {args.sheet}")
+
+
+if __name__ == "__main__":
+    main()

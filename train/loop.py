@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 
 from train import augmentation
 from train.checkpoint import load_newest, save_checkpoint, save_weights
+from train.config import ConfigError
 from train.loss import soft_target_loss
 from train.mixing import mix_batch
 from train.model import freeze_backbone, set_training_mode
@@ -73,12 +74,12 @@ class Loop:
         self.saved_at = time.monotonic()
         self.steps_per_epoch = len(self.pictures) // config.batch_size
         if self.steps_per_epoch == 0:
-            raise ValueError(
+            raise ConfigError(
                 f"batch_size {config.batch_size} exceeds the {len(self.pictures)} pictures of the train split"
             )
         share = accelerator.num_processes * config.gradient_accumulation
         if config.batch_size % share:
-            raise ValueError(
+            raise ConfigError(
                 f"batch_size {config.batch_size} can't be shared by {share} processes x accumulation steps"
             )
 

@@ -15,6 +15,8 @@ label_smoothing)` differs: it weights the smoothing mass by class too, and divid
 import numpy as np
 import torch
 
+from train.config import ConfigError
+
 # FER+ columns: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not-a-face.
 # Entry k is the column of FER-2013's class k; the last three columns have no class there and are dropped.
 FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
@@ -25,12 +27,12 @@ def soft_targets(labels, votes, num_classes, label_smoothing, ferplus_weight):
     """float32 [n, num_classes] from labels int64 [n] and FER+ votes float32 [n, 10] or None.
 
     Where fewer than three votes are left for the seven classes, FER-2013's label stands alone.
-    Raises ValueError where FER+ has a weight and there are no votes.
+    Raises ConfigError where FER+ has a weight and there are no votes.
     """
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     if ferplus_weight:
         if votes is None:
-            raise ValueError(f"ferplus_weight is {ferplus_weight}, but the data hold no FER+ votes")
+            raise ConfigError(f"ferplus_weight is {ferplus_weight}, but the data hold no FER+ votes")
         kept = votes[:, FERPLUS_COLUMNS]
         total = kept.sum(1, keepdims=True)
         mixed = (1 - ferplus_weight) * targets + ferplus_weight * kept / np.maximum(total, 1)
@@ -41,13 +43,13 @@ def soft_targets(labels, votes, num_classes, label_smoothing, ferplus_weight):
 def class_weights(labels, num_classes, clip):
     """float32 [num_classes]: n / (K n_c), clipped to `clip`, then scaled so that the mean over the pictures is 1.
 
-    `clip` None switches the weights off (all 1). Raises ValueError for a class without pictures.
+    `clip` None switches the weights off (all 1). Raises ConfigError for a class without pictures.
     """
     if clip is None:
         return torch.ones(num_classes)
     counts = np.bincount(labels, minlength=num_classes)
     if (counts == 0).any():
-        raise ValueError(f"class_weights: no training picture of class {np.flatnonzero(counts == 0).tolist()}")
+        raise ConfigError(f"class_weights: no training picture of class {np.flatnonzero(counts == 0).tolist()}")
     weights = np.clip(len(labels) / (num_classes * counts), *clip)
     return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
 

@@ -183,7 +183,7 @@ def table(entry, title):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
-    parser.add_argument("--data", required=True, help="FER-2013: a CSV, folder, zip, parquet folder or Hub dataset id")
+    parser.add_argument("--data", required=True, help="FER-2013: a CSV, image folders, parquet, or a zip")
     parser.add_argument("--split", default="public_test", help="validation, public_test, private_test, ...")
     parser.add_argument("--views", nargs="+", default=["single"], choices=VIEWS, help="averaged views, named as such")
     parser.add_argument("--output", type=Path, help="JSON file for the figures; default: the folder's metrics.json")

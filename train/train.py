@@ -31,7 +31,7 @@ import tempfile
 
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
-from train.data import LABEL_NAMES, as_arrays, load_fer2013
+from train.data import LABEL_NAMES, SourceError, as_arrays, load_fer2013
 from train.finish import finish
 from train.loop import Loop, NotFiniteError, TrainingStopped, mixed_seed
 from train.loss import class_weights, soft_targets
@@ -47,13 +47,13 @@ SPLITS = ("validation", "public_test", "private_test", "test", "unknown")
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file of the recipe, such as train/configs/scratch.yaml")
-    parser.add_argument("--data", required=True, help="FER-2013: a CSV, folder, zip, parquet folder or Hub dataset id")
+    parser.add_argument("--data", required=True, help="FER-2013: a CSV, image folders, parquet, or a zip")
     parser.add_argument("--output", type=Path, required=True, help="folder of the run: checkpoints, logs, export/")
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --output")
     parser.add_argument(
         "--dry_run", action="store_true", help="one batch of every stage, scoring, export; keeps nothing"
     )
-    parser.add_argument("--score", nargs="*", default=["validation", "public_test"], choices=SPLITS, metavar="SPLIT")
+    parser.add_argument("--score", nargs="+", default=["validation", "public_test"], choices=SPLITS, metavar="SPLIT")
     parser.add_argument(
         "--views", nargs="+", default=["single"], choices=("single", "flip", "ten_crop"), metavar="VIEW"
     )
@@ -95,7 +95,7 @@ def run(args, config):
     process.init_trackers("fer", config={"recipe": to_yaml(config)})
     try:
         train_and_export(args, config, process)
-    except (TrainingStopped, NotFiniteError, CheckpointError, ConfigError) as error:
+    except (TrainingStopped, NotFiniteError, CheckpointError, ConfigError, SourceError) as error:
         sys.exit(f"train/train.py: {error}")
     finally:
         process.end_training()

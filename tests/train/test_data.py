@@ -1,0 +1,211 @@
+"""FER-2013 from every layout that people have: the same pictures, the same splits, and errors that say where."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, split_training
+from train.sources import SourceError, read_source
+
+LIMIT = 300
+
+
+@pytest.fixture(scope="module")
+def layouts(shared_data, tmp_path_factory):
+    """{name: path} of one slice of the real data in the layouts that people download."""
+    root = tmp_path_factory.mktemp("layouts")
+    script = shared_data / "fer2013" / "to_kaggle.py"
+    subprocess.run(
+        [sys.executable, script, "--csv", root / "csv", "--icml", root / "icml", "--folders", root / "folders"]
+        + ["--limit", str(LIMIT)],
+        check=True,
+    )
+    with zipfile.ZipFile(root / "archive.zip", "w") as archive:
+        for path in (root / "folders").rglob("*.jpg"):
+            archive.write(path, path.relative_to(root))
+    return {
+        "csv": root / "csv" / "fer2013.csv",
+        "icml": root / "icml" / "icml_face_data.csv",
+        "folder of a csv": root / "csv",
+        "folders": root / "folders",
+        "zip": root / "archive.zip",
+        "parquet": shared_data / "fer2013",
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(layouts, tmp_path_factory):
+    return load_fer2013(layouts["csv"], cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize("layout", ["icml", "folder of a csv", "folders", "zip", "parquet"])
+def test_every_layout_gives_the_same_splits(layout, layouts, reference, tmp_path):
+    splits = load_fer2013(layouts[layout], limit=LIMIT, cache_dir=tmp_path)
+    assert set(splits) == {"train", "validation", "public_test"}
+    for name in splits:
+        ours, expected = as_arrays(splits[name]), as_arrays(reference[name])
+        lossy = layout in ("folders", "zip")  # JPEGs, in which duplicates differ by a little
+        if lossy and name != "public_test":
+            continue
+        assert ours.labels.tolist() == expected.labels.tolist()
+        difference = np.abs(ours.images.astype(int) - expected.images)
+        assert difference.max() <= (60 if lossy else 0) and difference.mean() < 3
+    assert len(splits["train"]) + len(splits["validation"]) == LIMIT
+
+
+def test_the_datasets_features_are_the_contracts(reference):
+    features = reference["train"].features
+    assert features["label"].names == list(LABEL_NAMES)
+    row = reference["train"][0]
+    assert row["image"].size == (48, 48) and row["image"].mode == "L"
+    assert "ferplus_votes" not in features
+
+
+def test_the_whole_real_data_splits_as_it_always_did(shared_data):
+    splits = load_fer2013(shared_data / "fer2013")
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 25_119, "validation": 3_590, "public_test": 3_589,
+    }  # fmt: skip
+    validation = as_arrays(splits["validation"])
+    expected = "d232f2ec49638a36483d1ea251bd1b1fd9452d2ce01efc5e6932d3afe7e7fedb"
+    assert hashlib.sha256(validation.images.tobytes()).hexdigest() == expected
+    public = as_arrays(splits["public_test"])
+    assert public.in_training.sum() == 280
+    assert public.votes.shape == (3_589, 10) and (public.votes.sum(1) == 10).mean() > 0.99
+    train = {image.tobytes() for image in as_arrays(splits["train"]).images}
+    assert not any(image.tobytes() in train for image in validation.images)
+
+
+def test_split_is_stratified_keeps_groups_together_and_depends_on_the_seed_alone():
+    generator = np.random.default_rng(0)
+    labels, groups = generator.integers(0, 7, 4000), generator.integers(0, 3000, 4000)
+    mask = split_training(labels, groups, 0.125, 0)
+    assert all(len(set(mask[groups == group])) == 1 for group in np.unique(groups))
+    assert mask.mean() == pytest.approx(0.125, abs=0.01)
+    assert (mask == split_training(labels, groups, 0.125, 0)).all()
+    assert not (mask == split_training(labels, groups, 0.125, 1)).all()
+    renamed = np.random.default_rng(1).permutation(3000)[groups]
+    assert (mask == split_training(labels, renamed, 0.125, 0)).all()
+
+
+def test_ferplus_votes_beside_the_csv_are_joined_by_row(layouts, tmp_path):
+    shutil.copy(layouts["csv"], tmp_path / "fer2013.csv")
+    names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
+    votes = np.random.default_rng(0).integers(0, 5, (2 * LIMIT, 10))
+    pd.DataFrame(votes, columns=names).assign(Usage="x").to_csv(tmp_path / "fer2013new.csv", index=False)
+    splits = load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+    rows = splits["train"]["row"][:]
+    assert as_arrays(splits["train"]).votes.tolist() == votes[rows].tolist()
+    pd.DataFrame(votes[:7], columns=names).to_csv(tmp_path / "fer2013new.csv", index=False)
+    with pytest.raises(SourceError, match=r"fer2013new\.csv: 7 rows for 600 pictures"):
+        load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+
+
+def test_a_changed_source_is_read_anew_and_an_unchanged_one_is_not(layouts, tmp_path):
+    source = tmp_path / "fer2013.csv"
+    shutil.copy(layouts["csv"], source)
+    first = fingerprint(load_fer2013(source, cache_dir=tmp_path / "cache")["public_test"])
+    cached = list((tmp_path / "cache" / "fer2013").iterdir())
+    assert fingerprint(load_fer2013(source, cache_dir=tmp_path / "cache")["public_test"]) == first
+    assert list((tmp_path / "cache" / "fer2013").iterdir()) == cached
+    lines = source.read_text().splitlines()
+    source.write_text("\n".join(lines[:-1]) + "\n")
+    assert fingerprint(load_fer2013(source, cache_dir=tmp_path / "cache")["public_test"]) != first
+
+
+def test_the_folder_versions_test_is_not_passed_off_as_an_official_split(layouts, tmp_path):
+    shutil.copytree(layouts["folders"], tmp_path / "f")
+    for path in (tmp_path / "f").rglob("*.jpg"):
+        path.rename(path.with_name(path.name.replace("PublicTest", "im").replace("Training", "im")))
+    splits = load_fer2013(tmp_path / "f", cache_dir=tmp_path / "cache")
+    assert set(splits) == {"train", "validation", "test"} and len(splits["test"]) == LIMIT
+
+
+def test_private_test_is_a_split_of_its_own(layouts, tmp_path):
+    table = pd.read_csv(layouts["csv"])
+    table.loc[table.index[-50:], "Usage"] = "PrivateTest"
+    table.to_csv(tmp_path / "fer2013.csv", index=False)
+    splits = load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+    assert (len(splits["public_test"]), len(splits["private_test"])) == (LIMIT - 50, 50)
+
+
+PIXELS = " ".join(["7"] * 2304)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("emotion,Usage\n0,Training\n", "no column pixels; it has emotion, Usage"),
+        (f"emotion,pixels,Usage\n0,{PIXELS},Training\n7,{PIXELS},Training\n", "row 2: emotion '7'"),
+        (f"emotion,pixels,Usage\nx,{PIXELS},Training\n", "row 1: emotion 'x'"),
+        (f"emotion,pixels,Usage\n0,{PIXELS[2:]},Training\n", r"row 1: 2303 pixels, expected 2304 \(48x48\)"),
+        (f"emotion,pixels,Usage\n0,300{PIXELS[1:]},Training\n", "row 1: a pixel of 300"),
+        (f"emotion,pixels,Usage\n0,1.5{PIXELS[1:]},Training\n", "row 1: the pixels hold something"),
+        (f"emotion,pixels,Usage\n0,{PIXELS},Testing\n", "row 1: Usage 'Testing'"),
+        (f"emotion,pixels,Usage\n0,{PIXELS},PublicTest\n", "no Training pictures"),
+        ("", "not a readable CSV"),
+    ],
+)
+def test_a_bad_csv_is_refused_by_file_and_row(text, said, tmp_path):
+    (tmp_path / "fer2013.csv").write_text(text)
+    with pytest.raises(SourceError, match=said):
+        load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+
+
+def test_bad_folders_are_refused_by_name(layouts, tmp_path, caplog):
+    folder = tmp_path / "f"
+    shutil.copytree(layouts["folders"], folder)
+    (folder / "train" / "happy").rename(folder / "train" / "Happiness")
+    wide = next((folder / "train" / "sad").iterdir())
+    Image.open(wide).resize((60, 50)).save(wide)
+    assert len(read_source(folder).labels) == 2 * LIMIT
+    assert caplog.text.count("60x50, not 48x48") == 1
+    wide.write_bytes(wide.read_bytes()[:100])
+    with pytest.raises(SourceError, match=f"{wide.name}: a broken picture"):
+        read_source(folder)
+    (folder / "train" / "Happiness").rename(folder / "train" / "bored")
+    with pytest.raises(SourceError, match="'bored' is none of the classes"):
+        read_source(folder)
+    shutil.rmtree(folder / "train" / "bored")
+    with pytest.raises(SourceError, match="no folder for happy"):
+        read_source(folder)
+    (folder / "train" / "happy").mkdir()
+    with pytest.raises(SourceError, match="happy holds no picture"):
+        read_source(folder)
+
+
+def test_what_is_no_known_layout_lists_what_was_looked_for(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK no")
+    (tmp_path / "notes.txt").write_text("hello")
+    for path, said in [
+        (tmp_path / "nowhere", "is not there"),
+        (tmp_path / "a.zip", "no readable zip"),
+        (tmp_path / "notes.txt", "none of the known layouts; expected a CSV"),
+        (tmp_path, "none of the known layouts; expected a CSV"),
+    ]:
+        with pytest.raises(SourceError, match=said):
+            read_source(path)
+
+
+def test_the_command_reports_counts_and_duplicates_and_draws_a_sheet(layouts, repository, child_environment, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "train.data", "--data", layouts["csv"], "--sheet", tmp_path / "sheet.png"],
+        cwd=repository, env=child_environment | {"HF_HOME": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "pictures of public_test that are also in train:" in done.stdout and "disgust" in done.stdout
+    assert "counts differ from FER-2013's" in done.stderr
+    assert Image.open(tmp_path / "sheet.png").size == (600, 350)
+
+
+def test_cached_splits_are_plain_datasets_folders(reference, tmp_path):
+    reference.save_to_disk(tmp_path / "copy")
+    assert set(json.loads((tmp_path / "copy" / "dataset_dict.json").read_text())["splits"]) == set(reference)

@@ -1,0 +1,237 @@
+"""FER-2013 as it is found on disks: the challenge's CSV, its Kaggle variant, image folders, parquet, a zip of any.
+
+Each reader gives `Pictures`, whole in memory (35,887 pictures are 83 MB), or a `SourceError` that names file and row.
+"""
+
+import io
+import logging
+import re
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from PIL import Image, UnidentifiedImageError
+from tqdm.auto import tqdm
+
+logger = logging.getLogger(__name__)
+LABEL_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+SYNONYMS = {
+    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happiness": "happy",
+    "sadness": "sad", "surprised": "surprise", "contempt": None,
+}  # fmt: skip
+SIZE = 48
+USAGES = ("Training", "PublicTest", "PrivateTest")
+MIXED_TEST = "Test"  # the folder version's test/, where the file names do not tell Public from Private
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+LOOKED_FOR = (
+    "a CSV with the columns emotion, pixels, Usage; folders train/<class>/ and test/<class>/ of pictures;"
+    " parquet files with the columns image, label, usage; a .zip of one of these"
+)
+
+
+class SourceError(ValueError):
+    """Data that can't be read; the message names the file, the row or picture, and what was expected."""
+
+
+@dataclass
+class Pictures:
+    """`images` uint8 [n, 48, 48], `labels` int64 [n], `usage` [n] of USAGES or "Test", `row` int64 [n] (from 0, in the
+    challenge's order where the source says so, else -1), `votes` int64 [n, 10] or None."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    usage: np.ndarray
+    row: np.ndarray
+    votes: np.ndarray | None = None
+
+
+def read_source(path):
+    """`Pictures` of whatever lies at `path`. Raises SourceError, which lists what was looked for."""
+    path = Path(path)
+    if not path.exists():
+        raise SourceError(f"{path} is not there; expected {LOOKED_FOR}")
+    if path.suffix == ".zip":
+        return read_zip(path)
+    if path.is_file():
+        readers = {".csv": read_csv, ".parquet": lambda one: read_parquet([one])}
+        if path.suffix not in readers:
+            raise SourceError(f"{path} is none of the known layouts; expected {LOOKED_FOR}")
+        return readers[path.suffix](path)
+    for pattern, reader in (("*.parquet", read_parquet), ("*.csv", read_one_csv)):
+        found = sorted(path.glob(pattern))
+        if found:
+            return reader(found)
+    folders = {one.name.lower(): one for one in path.iterdir() if one.is_dir()}
+    if "train" in folders or "test" in folders:
+        return read_folders(folders)
+    if len(folders) == 1 and not any(one.is_file() for one in path.iterdir()):
+        return read_source(next(iter(folders.values())))  # a zip's single top folder
+    raise SourceError(f"{path} is none of the known layouts; expected {LOOKED_FOR}")
+
+
+def read_zip(path):
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            broken = archive.testzip()
+            if broken:
+                raise SourceError(f"{path}: {broken} in it is damaged")
+            archive.extractall(folder)  # zipfile drops absolute paths and ".." itself
+            return read_source(folder)
+    except zipfile.BadZipFile as error:
+        raise SourceError(f"{path} is no readable zip: {error}") from None
+
+
+def read_one_csv(files):
+    """The CSV of the folder that holds pixels; FER+'s fer2013new.csv may lie beside it."""
+    for file in files:
+        if "pixels" in pd.read_csv(file, nrows=0).columns.str.strip():
+            return read_csv(file)
+    raise SourceError(f"{files[0].parent}: none of {', '.join(f.name for f in files)} has a column pixels")
+
+
+def read_csv(path):
+    """The challenge's fer2013.csv, or icml_face_data.csv, whose column names start with a space."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: not a readable CSV: {error}") from None
+    table.columns = table.columns.str.strip()
+    missing = [name for name in ("emotion", "pixels", "Usage") if name not in table.columns]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+    images = np.empty((len(table), SIZE, SIZE), np.uint8)
+    labels = np.empty(len(table), np.int64)
+    rows = zip(table["emotion"], table["pixels"], table["Usage"], strict=True)
+    for number, (emotion, pixels, usage) in enumerate(tqdm(rows, total=len(table), desc=path.name, unit="pictures")):
+        where = f"{path} row {number + 1}"
+        if not emotion.strip().isdigit() or int(emotion) >= len(LABEL_NAMES):
+            raise SourceError(f"{where}: emotion {emotion!r}, expected a number from 0 to {len(LABEL_NAMES) - 1}")
+        if usage.strip() not in USAGES:
+            raise SourceError(f"{where}: Usage {usage!r}, expected one of {', '.join(USAGES)}")
+        try:
+            values = np.array(pixels.split(), dtype=np.int64)
+        except (ValueError, OverflowError):
+            raise SourceError(f"{where}: the pixels hold something that is no whole number") from None
+        if len(values) != SIZE * SIZE:
+            raise SourceError(f"{where}: {len(values)} pixels, expected {SIZE * SIZE} ({SIZE}x{SIZE})")
+        if values.min() < 0 or values.max() > 255:
+            raise SourceError(f"{where}: a pixel of {values[(values < 0) | (values > 255)][0]}, expected 0 to 255")
+        images[number], labels[number] = values.reshape(SIZE, SIZE), int(emotion)
+    votes = read_ferplus(path.with_name("fer2013new.csv"), len(table))
+    usage = table["Usage"].str.strip().to_numpy(str)
+    return Pictures(images, labels, usage, np.arange(len(table)), votes)
+
+
+FERPLUS_NAMES = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
+)  # fmt: skip
+
+
+def read_ferplus(path, length):
+    """int64 [length, 10] votes of FER+'s fer2013new.csv, joined by row; None where it is not there."""
+    if not path.is_file():
+        return None
+    table = pd.read_csv(path)
+    missing = [name for name in FERPLUS_NAMES if name not in table.columns]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+    if len(table) != length:
+        raise SourceError(f"{path}: {len(table)} rows for {length} pictures; they are joined by row")
+    return table[list(FERPLUS_NAMES)].to_numpy(np.int64)
+
+
+def read_parquet(files):
+    parts = [read_parquet_file(file) for file in files]
+    votes = [part.votes for part in parts]
+    joined = [np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels", "usage", "row")]
+    order = np.argsort(joined[3], kind="stable")  # the challenge's own order, whatever the files' names
+    votes = None if any(one is None for one in votes) else np.concatenate(votes)[order]
+    return Pictures(*(one[order] for one in joined), votes)
+
+
+def read_parquet_file(path):
+    try:
+        table = pq.read_table(path).to_pandas()
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path}: not readable as parquet: {error}") from None
+    missing = [name for name in ("image", "label", "usage") if name not in table.columns]
+    if missing:
+        raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+    labels, usage = table["label"].to_numpy(np.int64), table["usage"].to_numpy(str)
+    for name, wrong in (("label", (labels < 0) | (labels >= len(LABEL_NAMES))), ("usage", ~np.isin(usage, USAGES))):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise SourceError(f"{path} row {row + 1}: {name} {table[name][row]!r} is not of FER-2013")
+    decoder = Decoder()
+    cells = tqdm(table["image"], desc=path.name, unit="pictures")
+    images = np.stack([decoder.decode(cell["bytes"], f"{path} row {n + 1}") for n, cell in enumerate(cells)])
+    row = table["row"].to_numpy(np.int64) if "row" in table.columns else np.full(len(table), -1)
+    votes = np.stack(table["ferplus_votes"]).astype(np.int64) if "ferplus_votes" in table.columns else None
+    return Pictures(images, labels, usage, row, votes)
+
+
+def read_folders(folders):
+    """train/<class>/ and test/<class>/; a file name that holds PublicTest, PrivateTest or a row number says so."""
+    decoder, columns = Decoder(), ([], [], [], [])
+    for name in ("train", "test"):
+        if name not in folders:
+            continue
+        classes = class_folders(folders[name])
+        for label, folder in classes.items():
+            files = sorted(one for one in folder.iterdir() if one.suffix.lower() in IMAGE_SUFFIXES)
+            if not files:
+                raise SourceError(f"{folder} holds no picture ({', '.join(IMAGE_SUFFIXES)})")
+            for file in tqdm(files, desc=f"{name}/{folder.name}", unit="pictures", leave=False):
+                usage = next((one for one in USAGES if one.lower() in file.name.lower()), None)
+                usage = usage or ("Training" if name == "train" else MIXED_TEST)
+                number = re.search(r"(?:Training|Test)_(\d+)$", file.stem)
+                values = (decoder.decode(file.read_bytes(), file), label, usage, int(number[1]) if number else -1)
+                for column, value in zip(columns, values, strict=True):
+                    column.append(value)
+    images, labels, usage, row = columns
+    row = np.array(row)
+    if (row < 0).any() or len(np.unique(row)) < len(row):
+        row = np.full(len(row), -1)  # the names' numbers are not the challenge's rows (Kaggle's count by class)
+    order = np.argsort(row, kind="stable")
+    return Pictures(np.stack(images)[order], np.array(labels)[order], np.array(usage)[order], row[order])
+
+
+def class_folders(folder):
+    """{class number: folder}. Raises SourceError for a folder that is no class, and for a class without a folder."""
+    found = {}
+    for one in sorted(folder.iterdir()):
+        if one.is_dir():
+            name = SYNONYMS.get(one.name.lower(), one.name.lower())
+            if name not in LABEL_NAMES:
+                raise SourceError(f"{one}: {one.name!r} is none of the classes {', '.join(LABEL_NAMES)}")
+            found[LABEL_NAMES.index(name)] = one
+    absent = [name for number, name in enumerate(LABEL_NAMES) if number not in found]
+    if absent:
+        raise SourceError(f"{folder}: no folder for {', '.join(absent)}")
+    return found
+
+
+class Decoder:
+    """Encoded pictures to grey uint8 [48, 48]; the first one of another size is told of, all are resized."""
+
+    def __init__(self):
+        self.warned = False
+
+    def decode(self, data, where):
+        try:
+            with Image.open(io.BytesIO(data)) as opened:
+                image = opened.convert("L")
+        except (UnidentifiedImageError, OSError, SyntaxError, TypeError) as error:
+            raise SourceError(f"{where}: a broken picture: {error}") from None
+        if image.size != (SIZE, SIZE):
+            if not self.warned:
+                logger.warning(
+                    "%s is %dx%d, not %dx%d: it is resized, as are others like it", where, *image.size, SIZE, SIZE
+                )
+                self.warned = True
+            image = image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+        return np.asarray(image)
