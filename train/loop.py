@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from sklearn.metrics import accuracy_score, f1_score
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
@@ -86,7 +87,7 @@ class Loop:
     # Stages
 
     def fit(self, resume=False):
-        """Both stages, from the start or from the newest checkpoint; returns the best weights' figures' history."""
+        """Both stages, from the start or from the newest checkpoint; the best weights are then in best.safetensors."""
         state = load_newest(self.output / "checkpoints") if resume else None
         if resume and state is None:
             logger.warning("--resume: no checkpoint in %s; starting from the beginning", self.output / "checkpoints")
@@ -250,6 +251,8 @@ class Loop:
         network = self.ema.module if self.ema else self.model
         network.eval()
         process = self.accelerator
+        for buffer in network.buffers():
+            broadcast(buffer)  # each process's batch norms saw its own pictures; the first one's count
         share = math.ceil(len(pictures) / process.num_processes)
         own = torch.arange(process.process_index * share, (process.process_index + 1) * share).clamp(
             max=len(pictures) - 1

@@ -10,16 +10,14 @@ large files; a push that breaks off leaves the repository as it was.
 
 import argparse
 import json
+import logging
 import re
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2  # huggingface_hub's own HTTP client, for the types of its errors
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, ModelCard, get_token
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub import ModelCard
 
+from hub.commit import HubError, commit_files
 from model_card.build import CardError, check_folder
 from train.agreement import LoadersDisagree, check_loaders
 
@@ -27,21 +25,10 @@ from train.agreement import LoadersDisagree, check_loaders
 FILES = ("README.md", "config.json", "metrics.json", "model.safetensors", "onnx/model.onnx", "train_config.yaml")
 PATTERNS = (*FILES, "figures/*.png", "onnx/*.onnx")
 PATHS_OF_MACHINES = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|tmp|mnt|data|content|workspace)/[\w.-]+")
-ATTEMPTS = 5
-LONGEST_WAIT = 60.0  # seconds; a Retry-After beyond it is the person's to wait for
 
 
 class PushError(RuntimeError):
-    """A push that did not happen; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """`url` of the commit (or of the pull request), its `oid`, and whether there was anything `new`."""
-
-    url: str
-    oid: str
-    new: bool
+    """A folder that is not pushed; the message says why and what to do."""
 
 
 def folder_files(folder):
@@ -75,97 +62,25 @@ def check_before_push(folder):
 
 
 def push_folder(folder, repo_id, *, private=None, create_pr=False, revision=None, tag=None, api=None):
-    """Push the model folder as one commit; the same folder again is no new commit. Returns Pushed.
+    """Push the model folder as one commit; the same folder again is no new commit. Returns `hub.commit.Committed`.
 
-    `revision` is the branch (made from main where it is not there). Raises PushError; the repository is then as it was.
+    `revision` is a branch, made from main where it is not there. Raises PushError and HubError; the repository's files
+    are then as they were.
     """
-    folder, api = Path(folder), api or HfApi()
+    folder = Path(folder)
     paths = check_before_push(folder)
-    try:
-        if not get_token():
-            raise PushError("no token for the Hub: log in with `hf auth login` or set HF_TOKEN, then push again")
-        retried(lambda: api.create_repo(repo_id, private=private, exist_ok=True))
-        if revision and not create_pr:
-            retried(lambda: api.create_branch(repo_id, branch=revision, exist_ok=True))
-        before = retried(lambda: api.repo_info(repo_id, revision=revision if not create_pr else None))
-        stale = [f.rfilename for f in before.siblings or [] if is_ours(f.rfilename) and f.rfilename not in paths]
-        operations = [CommitOperationAdd(name, str(folder / name)) for name in paths]
-        operations += [CommitOperationDelete(name) for name in stale]
-        commit = retried(
-            lambda: api.create_commit(
-                repo_id,
-                operations,
-                commit_message=f"Model {json.loads((folder / 'metrics.json').read_text())['training']['date']}",
-                create_pr=create_pr,
-                revision=None if create_pr else revision,
-            )
-        )
-        if tag:
-            retried(lambda: api.create_tag(repo_id, tag=tag, revision=commit.oid, exist_ok=True))
-    except (HfHubHTTPError, HFValidationError, httpx2.HTTPError, OSError) as error:
-        raise PushError(explain(error, repo_id)) from error
-    return Pushed(commit.pr_url or commit.commit_url, commit.oid, commit.oid != before.sha)
-
-
-def is_ours(name):
-    """A file that an earlier version of the folder could have held and this one replaces."""
-    return name.startswith("figures/") or (name.startswith("onnx/") and name.endswith(".onnx"))
-
-
-def retried(call):
-    """`call()`, tried again after a lost connection, a 5xx and a 429 (as long as its Retry-After says)."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return call()
-        except (HfHubHTTPError, httpx2.HTTPError, ConnectionError) as error:
-            wait = wait_for(error, attempt)
-            if wait is None or wait > LONGEST_WAIT or attempt == ATTEMPTS:
-                raise
-            print(f"{one_line(error)}; try {attempt + 1} of {ATTEMPTS} in {wait:.0f} s", file=sys.stderr)
-            time.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
-
-
-def wait_for(error, attempt):
-    """Seconds to wait before the next try, or None where another try can't help."""
-    response = getattr(error, "response", None)
-    if response is None:
-        return 2.0**attempt / 2
-    if response.status_code == 429 or response.status_code >= 500:
-        after = response.headers.get("Retry-After", "")
-        return float(after) if after.isdigit() else 2.0**attempt / 2
-    return None
-
-
-def explain(error, repo_id):
-    """One sentence: what happened, that nothing changed, what to do."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    unchanged = f"{repo_id} is as it was"
-    if isinstance(error, HFValidationError):
-        return f"{repo_id!r} is no repository id (USER/NAME): {one_line(error)}"
-    if status == 401 and not isinstance(error, RepositoryNotFoundError):
-        return (
-            f"the Hub does not take this token, which may have expired; {unchanged}: log in again with `hf auth login`"
-        )
-    if status == 403:
-        text = one_line(error)
-        full = any(word in text.lower() for word in ("quota", "storage", "limit"))
-        advice = "free some space there or change the plan" if full else "use a token with write permission for it"
-        return f"the Hub refuses ({text}); {unchanged}: {advice}, then push again"
-    if isinstance(error, RevisionNotFoundError | RepositoryNotFoundError) or status == 404:
-        return (
-            f"{repo_id} or its revision is not there for this token; {unchanged}: check the name and the token's rights"
-        )
-    if status == 429:
-        after = error.response.headers.get("Retry-After", "some")
-        return f"the Hub asks to wait {after} seconds (429); {unchanged}: push again after that"
-    if status is not None:
-        return f"the Hub answers {status} ({one_line(error)}); {unchanged}: push again later"
-    return f"the connection to the Hub broke ({one_line(error)}); {unchanged}: push again"
-
-
-def one_line(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    training = json.loads((folder / "metrics.json").read_text())["training"]
+    return commit_files(
+        repo_id,
+        {name: folder / name for name in paths},
+        message=f"Model trained on {training['date']}",
+        is_ours=lambda path: path.startswith(("figures/", "onnx/")),
+        private=private,
+        create_pr=create_pr,
+        revision=revision,
+        tag=tag,
+        api=api,
+    )
 
 
 def main(arguments=None):
@@ -178,6 +93,7 @@ def main(arguments=None):
     parser.add_argument("--tag", help="tag of the commit, such as v1")
     parser.add_argument("--dry_run", action="store_true", help="check the folder and list what would go")
     args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         if args.dry_run:
             for name in check_before_push(args.folder):
@@ -192,7 +108,7 @@ def main(arguments=None):
             revision=args.revision,
             tag=args.tag,
         )
-    except PushError as error:
+    except (PushError, HubError) as error:
         sys.exit(f"train.push: {error}")
     print(pushed.url if pushed.new else f"{args.repo_id} holds exactly this already: no new commit ({pushed.oid})")
 

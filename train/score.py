@@ -70,13 +70,27 @@ def picture_views(picture, name):
     return [view for x, y in corners for view in picture_views(picture.crop((x, y, x + w, y + h)), "flip")]
 
 
+class Alone:
+    """One process that scores by itself, whatever others of the same launch do: the end of a training run."""
+
+    process_index, num_processes = 0, 1
+
+    def __init__(self):
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @staticmethod
+    def gather(tensor):
+        return tensor
+
+
 @torch.inference_mode()
 def predict(model, transform, images, view="single", process=None, batch_size=64):
-    """Logits float32 [n, V, K] of `images` uint8 [n, h, w] in their order, each process computing a part.
+    """Logits float32 [n, V, K] of `images` uint8 [n, h, w] in their order.
 
-    Pictures go through exactly the exported transform. V is 1, 2 or 10 views.
+    Pictures go through exactly the exported transform. V is 1, 2 or 10 views. With an `accelerate.Accelerator` as
+    `process`, all of its processes must call this, and each computes a part.
     """
-    process = process or accelerate.Accelerator()
+    process = process or Alone()
     model = model.to(process.device)
     share = -(-len(images) // process.num_processes)
     # the last process repeats the last picture, so that all parts are of one length; the repeats are cut below

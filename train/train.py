@@ -25,10 +25,12 @@ except ModuleNotFoundError as error:
 
 import argparse
 import dataclasses
+import datetime
 import logging
 import os
 import tempfile
 
+from hub.commit import HubError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES, SourceError, as_arrays, load_fer2013
@@ -36,7 +38,7 @@ from train.finish import finish
 from train.loop import Loop, NotFiniteError, TrainingStopped, mixed_seed
 from train.loss import class_weights, soft_targets
 from train.model import build_model
-from train.push import push_folder
+from train.push import PushError, push_folder
 
 logger = logging.getLogger("train")
 
@@ -83,6 +85,8 @@ def run(args, config):
         mixed_precision=config.mixed_precision,
         log_with=["tensorboard", *config.report_to],
         project_dir=str(args.output),
+        # the others wait while the main process exports and scores
+        kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
     )
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1, which would leave all cores but one idle
@@ -155,7 +159,7 @@ def push_folder_or_say_how(folder, repo_id):
     """A push that fails never loses the run: the folder stays, and the command that pushes it later is printed."""
     try:
         push_folder(folder, repo_id)
-    except Exception as error:
+    except (PushError, HubError) as error:
         logger.error(
             "%s\nThe model folder is whole; push it later: python -m train.push %s --repo_id %s", error, folder, repo_id
         )

@@ -230,7 +230,7 @@ def info(plural: str, user: str, name: str, revision: str = "main"):
     if isinstance(found, Response):
         return found
     repository = hub.find(kinds(plural), f"{user}/{name}")
-    siblings = [{"rfilename": row["path"], "size": row["size"], "lfs": row.get("lfs")} for row in entries(found[1])]
+    siblings = [{"rfilename": path} for path in sorted(found[1])]
     tags = ["timm", "image-classification"]
     return {"id": f"{user}/{name}", "sha": found[0], "siblings": siblings, "private": repository.private, "tags": tags}
 

@@ -140,7 +140,9 @@ def test_a_push_that_breaks_off_leaves_the_repository_as_it_was(push, folder, hu
     (folder / "figures" / "reliability.png").write_bytes(b"\x89PNG another")
     hub.faults(fault)
     done = push(folder, "user/broken")
-    assert done.returncode != 0 and said in done.stderr and "user/broken is as it was" in done.stderr, done.stderr
+    assert (
+        done.returncode != 0 and said in done.stderr and "the files of user/broken are as they were" in done.stderr
+    ), done.stderr
     assert "Traceback" not in done.stderr
     assert hub.commits("user/broken") == before
 

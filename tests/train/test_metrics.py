@@ -1,0 +1,120 @@
+"""The figures against hand counts, direct formulas and scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+from sklearn import metrics as sk
+
+from train.calibration import fit_temperature, fold_temperature
+from train.metrics import EmotionMetric, calibration_error, evaluate_probabilities, reliability
+
+NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@pytest.fixture(scope="module")
+def scored():
+    """(probabilities [600, 7], labels [600]) of a made-up classifier that is right about two times in three."""
+    generator = np.random.default_rng(0)
+    labels = generator.choice(7, 600, p=[0.14, 0.02, 0.14, 0.25, 0.17, 0.11, 0.17])
+    return softmax(generator.normal(size=(600, 7)) + 1.8 * np.eye(7)[labels], axis=1), labels
+
+
+def test_by_hand():
+    figures = EmotionMetric(keep_in_memory=True).compute(
+        predictions=[0, 0, 1, 1], references=[0, 1, 1, 1], label_names=["a", "b"]
+    )
+    assert figures["accuracy"] == 0.75
+    assert figures["balanced_accuracy"] == pytest.approx((1 + 2 / 3) / 2)
+    assert figures["per_class"]["a"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
+    assert figures["per_class"]["b"] == {"precision": 1.0, "recall": pytest.approx(2 / 3), "f1": 0.8, "support": 3}
+    assert figures["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
+    assert figures["weighted_f1"] == pytest.approx((2 / 3 + 3 * 0.8) / 4)
+    assert figures["confusion_matrix"] == [[1, 0], [1, 2]]
+
+
+def test_agrees_with_scikit_learn(scored):
+    probabilities, labels = scored
+    predicted = probabilities.argmax(1)
+    entry = evaluate_probabilities(probabilities, labels, label_names=NAMES)
+    assert entry["accuracy"]["value"] == pytest.approx(sk.accuracy_score(labels, predicted))
+    assert entry["balanced_accuracy"]["value"] == pytest.approx(sk.balanced_accuracy_score(labels, predicted))
+    assert entry["macro_f1"]["value"] == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
+    assert entry["weighted_f1"]["value"] == pytest.approx(sk.f1_score(labels, predicted, average="weighted"))
+    assert entry["top2_accuracy"]["value"] == pytest.approx(sk.top_k_accuracy_score(labels, probabilities, k=2))
+    assert entry["negative_log_likelihood"] == pytest.approx(sk.log_loss(labels, probabilities))
+    assert entry["confusion_matrix"] == sk.confusion_matrix(labels, predicted).tolist()
+    assert sum(row["support"] for row in entry["per_class"].values()) == entry["support"] == 600
+
+
+def test_intervals_hold_their_value_and_have_the_width_of_a_proportions(scored):
+    entry = evaluate_probabilities(*scored, label_names=NAMES, bootstrap=4000)
+    for figure in (entry[name] for name in ("accuracy", "macro_f1", "weighted_f1", "top2_accuracy")):
+        assert figure["low"] < figure["value"] < figure["high"]
+    accuracy = entry["accuracy"]
+    normal = 2 * 1.96 * np.sqrt(accuracy["value"] * (1 - accuracy["value"]) / 600)
+    assert accuracy["high"] - accuracy["low"] == pytest.approx(normal, rel=0.1)
+    assert entry == evaluate_probabilities(*scored, label_names=NAMES, bootstrap=4000)
+
+
+def test_calibration_error_is_the_formula(scored):
+    probabilities, labels = scored
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    expected = 0
+    for number in range(15):
+        inside = (confidence >= number / 15) & (confidence < (number + 1) / 15)
+        if inside.any():
+            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert calibration_error(reliability(probabilities, labels)) == pytest.approx(expected)
+    assert calibration_error(reliability(np.eye(7)[labels], labels)) == 0  # a confidence of 1 is in the last bin
+
+
+def test_without_training_duplicates_scores_the_others_alone(scored):
+    probabilities, labels = scored
+    seen = np.arange(600) < 100
+    entry = evaluate_probabilities(probabilities, labels, label_names=NAMES, in_training=seen)
+    own = entry["without_training_duplicates"]
+    assert own["support"] == 500
+    assert own["accuracy"]["value"] == pytest.approx((probabilities.argmax(1) == labels)[100:].mean())
+    assert evaluate_probabilities(probabilities, labels, label_names=NAMES)["without_training_duplicates"] is None
+
+
+def test_a_class_that_does_not_occur_is_left_out_of_the_means():
+    probabilities = np.array([[0.8, 0.2, 0.0], [0.3, 0.7, 0.0]])
+    entry = evaluate_probabilities(probabilities, np.array([0, 1]), label_names=("a", "b", "c"))
+    assert entry["macro_f1"]["value"] == 1 and entry["per_class"]["c"]["support"] == 0
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "said"),
+    [
+        (np.full((2, 3), 1 / 3), [0, 1], r"shape \(2, 3\), expected \[n, 7\]"),
+        (np.full((2, 7), 1 / 7), [0], "1 labels for 2 rows"),
+        (np.full((2, 7), 1 / 7), [0, 7], "row 1: label 7 is outside 0-6"),
+        (np.array([[np.nan] * 7]), [0], "row 0: a probability is not a finite number"),
+        (np.zeros((0, 7)), [], "0 labels"),
+    ],
+)
+def test_what_can_not_be_scored_is_refused(probabilities, labels, said):
+    with pytest.raises(ValueError, match=said):
+        evaluate_probabilities(probabilities, np.array(labels, int), label_names=NAMES)
+
+
+def test_temperature_is_found_and_folded(scored):
+    import torch
+
+    probabilities, labels = scored
+    true_logits = np.log(probabilities)
+    fitted = fit_temperature(true_logits, labels)
+    assert fit_temperature(true_logits * 3, labels) == pytest.approx(3 * fitted, rel=1e-3)
+
+    def loss(temperature):
+        return -log_softmax(true_logits / temperature, axis=1)[np.arange(600), labels].mean()
+
+    assert loss(fitted) <= min(loss(fitted * 1.02), loss(fitted / 1.02), loss(1))
+    classifier = torch.nn.Linear(5, 7)
+    features = torch.randn(4, 5)
+    before = classifier(features).detach()
+    fold_temperature(classifier, 2.5)
+    assert torch.allclose(classifier(features), before / 2.5, atol=1e-6)
+    with pytest.raises(ValueError, match="not finite"):
+        fit_temperature(np.array([[np.inf, 0.0]]), np.array([0]))

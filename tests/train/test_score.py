@@ -1,0 +1,86 @@
+"""Scoring as real processes: one and two give exactly the same figures, and they are those of a plain loop."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.data import as_arrays, load_fer2013
+from train.score import load_model, picture_views, predict, store, stored_metrics
+
+LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+
+
+@pytest.fixture(scope="module")
+def score(repository, child_environment, random_model_folder, shared_data):
+    def run(*extra, processes=1, model=random_model_folder):
+        launch = (*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/score.py")
+        return subprocess.run(
+            [*launch, "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra],
+            cwd=repository, env=child_environment, capture_output=True, text=True,
+        )  # fmt: skip
+
+    return run
+
+
+def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, random_model_folder, shared_data, tmp_path):
+    entries = []
+    for processes in (1, 2):
+        output = tmp_path / f"{processes}.json"
+        done = score("--split", "public_test", "--limit", "61", "--output", output, processes=processes)
+        assert done.returncode == 0, done.stderr[-3000:]
+        entries.append(json.loads(output.read_text())["public_test"]["single"])
+        assert "61 pictures" in done.stdout and "first 61" in done.stdout and "disgust" in done.stdout
+    changing = ("command", "date", "hardware")
+    one, two = ({k: v for k, v in entry.items() if k not in changing} for entry in entries)
+    assert one["confusion_matrix"] == two["confusion_matrix"]
+    assert one["negative_log_likelihood"] == pytest.approx(two["negative_log_likelihood"], abs=1e-6)
+
+    import torch
+
+    arrays = as_arrays(load_fer2013(shared_data / "fer2013", limit=61)["public_test"])
+    model, transform, _ = load_model(random_model_folder)
+    with torch.inference_mode():
+        predicted = [
+            model(transform(Image.fromarray(image).convert("RGB"))[None]).argmax().item() for image in arrays.images
+        ]
+    matrix = np.zeros((7, 7), int)
+    np.add.at(matrix, (arrays.labels, predicted), 1)
+    assert one["confusion_matrix"] == matrix.tolist()
+
+
+def test_figures_go_into_the_folders_own_metrics_beside_what_is_there(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps({"splits": {"validation": {"single": {"support": 1}}}}))
+    store(tmp_path, "validation", {"flip": {"support": 2}})
+    store(tmp_path, "public_test", {"single": {"support": 3}})
+    assert stored_metrics(tmp_path)["splits"] == {
+        "validation": {"single": {"support": 1}, "flip": {"support": 2}},
+        "public_test": {"single": {"support": 3}},
+    }
+
+
+def test_views():
+    picture = Image.fromarray(np.arange(48 * 48, dtype=np.uint32).reshape(48, 48).astype(np.uint8))
+    single, mirrored = picture_views(picture, "flip")
+    assert (np.asarray(mirrored) == np.asarray(single)[:, ::-1]).all()
+    ten = picture_views(picture, "ten_crop")
+    assert len(ten) == 10 and {view.size for view in ten} == {(43, 43)}
+    assert len({view.tobytes() for view in ten}) == 10
+
+
+def test_logits_of_views_are_those_of_the_pictures(random_model_folder):
+    model, transform, _ = load_model(random_model_folder)
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
+    flip = predict(model, transform, images, "flip", batch_size=4)
+    assert flip.shape == (3, 2, 7)
+    assert flip[:, 0] == pytest.approx(predict(model, transform, images)[:, 0], abs=1e-4)
+    assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-4)
+
+
+def test_what_is_not_there_is_said_in_one_sentence(score, tmp_path):
+    done = score("--split", "public_test", "--output", tmp_path / "x.json", model=tmp_path)
+    assert done.returncode != 0 and f"{tmp_path} is no model folder: it holds no config.json" in done.stderr
+    done = score("--split", "private_test", "--limit", "50", "--output", tmp_path / "x.json")
+    assert done.returncode != 0 and "has no split private_test; it has train, validation, public_test" in done.stderr
