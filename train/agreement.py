@@ -5,6 +5,7 @@ python -m train.agreement FOLDER
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import onnxruntime
 import timm
 import torch
 from PIL import Image
+from scipy.special import softmax
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
 TOLERANCE = 1e-3  # of a probability
@@ -36,14 +38,17 @@ def check_loaders(folder, tolerance=TOLERANCE):
     """
     folder = Path(folder)
     names = json.loads((folder / "config.json").read_text())["label_names"]
-    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
-    processor = AutoImageProcessor.from_pretrained(folder)
-    wrapped = AutoModelForImageClassification.from_pretrained(folder).eval()
+    with naming("timm", folder):
+        model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    with naming("transformers", folder):
+        processor = AutoImageProcessor.from_pretrained(folder)
+        wrapped = AutoModelForImageClassification.from_pretrained(folder).eval()
+        classify = pipeline("image-classification", model=wrapped, image_processor=processor, top_k=len(names))
+    with naming("onnxruntime", folder):
+        session = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx", providers=["CPUExecutionProvider"])
     if [wrapped.config.id2label[i] for i in range(len(names))] != names:
         raise LoadersDisagree(f"{folder}: transformers reads the classes as {wrapped.config.id2label}, not {names}")
-    classify = pipeline("image-classification", model=wrapped, image_processor=processor, top_k=len(names))
-    session = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx", providers=["CPUExecutionProvider"])
     differences = {}
     for kind, picture in sample_pictures().items():
         pixels = transform(picture)[None]
@@ -55,13 +60,23 @@ def check_loaders(folder, tolerance=TOLERANCE):
         scores = {row["label"]: row["score"] for row in classify(picture)}
         answers["pipeline"] = np.array([scores[name] for name in names])
         logits = session.run(["logits"], {"pixel_values": pixels.numpy()})[0][0].astype(np.float64)
-        answers["onnxruntime"] = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        answers["onnxruntime"] = softmax(logits)
         for loader, answer in answers.items():
             difference = float(np.abs(answer - answers["timm"]).max())
             if not difference <= tolerance:
                 raise LoadersDisagree(f"{folder}: {loader} differs from timm by {difference:.2g} on a {kind} picture")
             differences[kind] = max(differences.get(kind, 0.0), difference)
     return differences
+
+
+@contextmanager
+def naming(loader, folder):
+    """Whatever a library raises over files that it can't load becomes one error that names the library."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LoadersDisagree(f"{folder} can't be loaded by {loader}: {reason}") from error
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def test_a_dry_run_lists_and_pushes_nothing(push, folder, hub):
         (lambda f: (f / "config.json").unlink(), "holds no config.json"),
         (lambda f: (f / "README.md").write_text("trained in /home/me/runs"), "names a path of this machine (/home/me)"),
         (lambda f: shutil.copy(f / "train_config.yaml", f / "model.safetensors"), "made for other weights"),
-        (lambda f: (f / "onnx/model.onnx").write_bytes(b""), "onnx"),
+        (lambda f: (f / "onnx/model.onnx").write_bytes(b""), "can't be loaded by onnxruntime"),
     ],
 )
 def test_a_folder_that_is_not_whole_is_not_pushed(push, folder, hub, spoil, said):
