@@ -45,7 +45,15 @@ def random_model_folder(tmp_path_factory):
     torch.manual_seed(0)
     config = TrainConfig(input_size=64)
     model, normalisation, _ = build_model(config, 7)
-    torch.nn.init.normal_(model.get_classifier().weight, std=0.2)  # so that the probabilities differ by class
+    for module in model.modules():  # from scratch the residual branches are zero: give every layer a say
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(module.weight)
+            module.momentum = None  # the plain mean over the batches below
+    model.train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(normalisation(torch.nn.functional.interpolate(torch.rand(8, 1, 8, 8), size=64, mode="bicubic")))
+    torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # so that the probabilities differ by class
     export_model(model, normalisation, config.input_size, folder)
     (folder / "train_config.yaml").write_text(to_yaml(config))
     return folder

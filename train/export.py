@@ -101,9 +101,18 @@ def export_onnx(model, input_size, path):
             verbose=False,
         )
         graph = onnx.load(traced)
+    strip_traces(graph)
     store_as_fp16(graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
+
+
+def strip_traces(model):
+    """Remove what torch's exporter notes for debugging: stack traces with this machine's paths, on every node."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
 
 
 def store_as_fp16(graph):

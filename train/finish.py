@@ -93,7 +93,10 @@ def describe_run(config, progress, lineage, looks):
     return {
         "seed": config.seed,
         "commit": commit(),
-        "command": shlex.join(["accelerate", "launch", "train/train.py", *portable(sys.argv[1:])]),
+        # a run that was resumed is the run that was begun
+        "command": shlex.join(
+            ["accelerate", "launch", "train/train.py", *portable(a for a in sys.argv[1:] if a != "--resume")]
+        ),
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(),
         "seconds": round(progress.seconds, 1),

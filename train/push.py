@@ -24,7 +24,7 @@ from train.agreement import LoadersDisagree, check_loaders
 # What a version consists of; nothing else in the folder goes, neither checkpoints nor logs.
 FILES = ("README.md", "config.json", "metrics.json", "model.safetensors", "onnx/model.onnx", "train_config.yaml")
 PATTERNS = (*FILES, "figures/*.png", "onnx/*.onnx")
-PATHS_OF_MACHINES = re.compile(r"(?<![\w.:/])/(?:home|root|Users|work|tmp|mnt|data|content|workspace)/[\w.-]+")
+PATHS_OF_MACHINES = re.compile(rb"(?<![\w.:/])/(?:home|root|Users|work|tmp|mnt|data|content|workspace)/[\w.-]+")
 
 
 class PushError(RuntimeError):
@@ -39,10 +39,11 @@ def folder_files(folder):
         raise PushError(f"{folder} is no complete model folder: it holds no {', '.join(missing)}")
     paths = sorted({path.relative_to(folder).as_posix() for pattern in PATTERNS for path in folder.glob(pattern)})
     for name in paths:
-        if name.endswith((".md", ".json", ".yaml")):
-            found = PATHS_OF_MACHINES.search((folder / name).read_text())
+        if name.endswith((".md", ".json", ".yaml", ".onnx")):
+            found = PATHS_OF_MACHINES.search((folder / name).read_bytes())
             if found:
-                raise PushError(f"{folder / name} names a path of this machine ({found[0]}); it is not pushed")
+                path = found[0].decode(errors="replace")
+                raise PushError(f"{folder / name} names a path of this machine ({path}); it is not pushed")
     return paths
 
 

@@ -136,7 +136,7 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
         entries[view] = entry | {
             "data_fingerprint": fingerprint(split),
             "weights_sha256": weights_sha256(folder),
-            "command": shlex.join(portable(sys.argv)),
+            "command": command_line(),
             "date": datetime.date.today().isoformat(),
             "hardware": hardware(),
         }
@@ -150,6 +150,14 @@ def split_options(folder):
         return {}
     config = yaml.safe_load(file.read_text())
     return {"validation_fraction": config["validation_fraction"], "seed": config["split_seed"]}
+
+
+def command_line():
+    """How the figures are had again; scored at the end of a training run they are those of this script too."""
+    program = Path(sys.argv[0])
+    if program.name not in ("train.py", "score.py"):
+        return shlex.join(portable(sys.argv))
+    return shlex.join(["accelerate", "launch", f"train/{program.name}", *portable(sys.argv[1:])])
 
 
 def weights_sha256(folder):

@@ -51,7 +51,7 @@ def test_a_colour_picture_is_read_as_its_luminance(random_model_folder):
         exact = (model(pixels).softmax(1) - model(luminance.expand(-1, 3, -1, -1)).softmax(1)).abs().max()
         swapped = Image.fromarray(np.asarray(colour)[:, :, ::-1].copy())
         other = (model(pixels).softmax(1) - model(transform(swapped)[None]).softmax(1)).abs().max()
-    assert exact < 1e-3  # the stem's folded weights are rounded to fp16
+    assert exact < 5e-3  # the stem's folded weights are rounded to fp16
     assert other > 2 * exact  # and the channels are told apart at all
 
 
