@@ -18,14 +18,20 @@ from model_card.comparison import PUBLISHED
 from model_card.figures import draw_figures
 
 SPLIT_NAMES = {
-    "validation": "validation (12.5% of Training, never trained on)",
+    "validation": "validation",
     "public_test": "PublicTest",
     "private_test": "PrivateTest",
     "test": "test folder (PublicTest and PrivateTest, which the folder version mixes)",
     "unknown": "a split of unknown origin",
 }
+SPLIT_SIZES = {"public_test": 3589, "private_test": 3589, "test": 7178}  # the challenge's own
 VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
 DATASET = "FER-2013"
+WIDGET = {
+    "src": "https://raw.githubusercontent.com/matplotlib/matplotlib/main/lib/matplotlib/mpl-data/sample_data/"
+    "grace_hopper.jpg",
+    "example_title": "Grace Hopper (public domain)",
+}
 
 
 class CardError(ValueError):
@@ -37,8 +43,10 @@ def build_card(folder):
     folder = Path(folder)
     metrics, config, recipe, scored = check_folder(folder)
     split, view = headline(scored)
+    names = split_names(recipe, scored)
+    entry = metrics["splits"][split][view]
     text = template().render(
-        front_matter=front_matter(metrics, scored),
+        front_matter=front_matter(metrics, scored, names),
         metrics=metrics,
         config=config,
         recipe=recipe,
@@ -46,11 +54,12 @@ def build_card(folder):
         scored=scored,
         split=split,
         view=view,
-        entry=metrics["splits"][split][view],
-        confusions=hardest_confusions(metrics["splits"][split][view]["confusion_matrix"], config["label_names"]),
+        entry=entry,
+        weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
+        confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
         figures=draw_figures(metrics, split, view, folder),
         published=PUBLISHED,
-        split_names=SPLIT_NAMES,
+        split_names=names,
         view_names=VIEW_NAMES,
     )
     (folder / "README.md").write_text(text)
@@ -89,6 +98,16 @@ def read(folder, name, parse):
     return parse(file.read_text())
 
 
+def split_names(recipe, scored):
+    """Split to what the card calls it; a split of which only a part was scored is not called by the whole's name."""
+    part = f"{100 * recipe['validation_fraction']:g}% of Training, never trained on"
+    names = SPLIT_NAMES | {"validation": f"validation ({part})"}
+    for split, _, entry in scored:
+        if entry["support"] != SPLIT_SIZES.get(split, entry["support"]):
+            names[split] = f"a part of {SPLIT_NAMES[split]}"
+    return names
+
+
 def headline(scored):
     """The split and view that the card's table and figures show: PrivateTest before PublicTest before validation, and
     a single crop before averaged views."""
@@ -108,7 +127,7 @@ def hardest_confusions(matrix, names, most=5):
     return sorted(rows, key=lambda row: -row[2])[:most]
 
 
-def front_matter(metrics, scored):
+def front_matter(metrics, scored, names):
     """The YAML between the dashes, as the Hub reads it; one result for each official split and view that was scored."""
     results = [
         EvalResult(
@@ -117,7 +136,7 @@ def front_matter(metrics, scored):
             dataset_name=DATASET,
             dataset_split=split,
             metric_type=kind,
-            metric_name=f"{name} ({SPLIT_NAMES[split]}, {VIEW_NAMES[view]})",
+            metric_name=f"{name} ({names[split]}, {VIEW_NAMES[view]})",
             metric_value=round(entry[key]["value"], 4),
         )
         for split, view, entry in scored
@@ -132,6 +151,7 @@ def front_matter(metrics, scored):
         tags=["image-classification", "timm", "transformers", "onnx", "facial-emotion-recognition", "fer2013"],
         datasets=["fer2013"],
         metrics=["accuracy", "f1"],
+        widget=[WIDGET],
         **base_model(metrics["training"]),
         **named,
     )

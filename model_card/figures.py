@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")  # no display where models are trained
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 INK, QUIET, BLUE, ORANGE = "#22303c", "#8a96a3", "#2f6db2", "#d9822b"
 STYLE = {
@@ -78,7 +79,7 @@ def reliability(entry):
         size = [20 + 400 * one["count"] / entry["support"] for one in table]
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle="--")
         axes.plot(confidence, accuracy, color=colour, linewidth=1, alpha=0.6)
-        axes.scatter(confidence, accuracy, s=size, color=colour, edgecolor="white", zorder=3)
+        axes.scatter(confidence, accuracy, s=size, color=colour, edgecolor="white", zorder=3, clip_on=False)
         error = entry[key.replace("reliability", "expected_calibration_error")]
         axes.set_title(f"{title}: ECE {100 * error:.1f}%")
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", aspect="equal")
@@ -113,5 +114,6 @@ def training_curves(history):
                     va="bottom",
                 )
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False)
     return figure

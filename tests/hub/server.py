@@ -269,4 +269,4 @@ def resolve(user: str, name: str, revision: str, path: str, request: Request, pl
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="critical")  # injected faults are no news

@@ -1,0 +1,89 @@
+"""What the card says follows its folder's figures, where they change."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from model_card.build import build_card
+
+
+@pytest.fixture
+def folder(complete_model_folder, tmp_path):
+    shutil.copytree(complete_model_folder, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def rebuilt(folder, change):
+    """The card after `change(metrics)`."""
+    file = folder / "metrics.json"
+    metrics = json.loads(file.read_text())
+    change(metrics)
+    file.write_text(json.dumps(metrics))
+    build_card(folder)
+    return ModelCard.load(folder / "README.md")
+
+
+def test_a_part_of_a_split_is_not_called_by_its_name(folder):
+    card = rebuilt(folder, lambda metrics: None)
+    assert "On a part of PublicTest of FER-2013\n(400 pictures" in card.text
+    assert all("a part of PublicTest" in one.metric_name for one in card.data.eval_results)
+
+    def whole(metrics):
+        metrics["splits"]["public_test"]["single"]["support"] = 3589
+
+    card = rebuilt(folder, whole)
+    assert "a part of" not in card.text and "On PublicTest of FER-2013\n(3,589 pictures" in card.text
+    assert [one.metric_name for one in card.data.eval_results] == [
+        "Accuracy (PublicTest, single crop)",
+        "Macro F1 (PublicTest, single crop)",
+    ]
+
+
+def test_private_test_leads_and_both_official_splits_are_indexed(folder):
+    def scored(metrics):
+        metrics["splits"]["private_test"] = {"ten_crop": dict(metrics["splits"]["public_test"]["single"], support=3589)}
+
+    card = rebuilt(folder, scored)
+    assert "On PrivateTest of FER-2013\n(3,589 pictures, ten-crop)" in card.text
+    assert "PrivateTest was not at hand" not in card.text
+    assert {one.dataset_split for one in card.data.eval_results} == {"public_test", "private_test"}
+
+
+def test_the_mixed_test_folder_is_never_indexed_as_an_official_split(folder):
+    def mixed(metrics):
+        metrics["splits"] = {"test": {"single": dict(metrics["splits"]["public_test"]["single"], support=7178)}}
+
+    card = rebuilt(folder, mixed)
+    assert "PublicTest and PrivateTest, which the folder version mixes" in card.text
+    assert not card.data.eval_results
+
+
+def test_the_weakest_classes_are_those_of_the_table(folder):
+    def weak_happy(metrics):
+        for name, row in metrics["splits"]["public_test"]["single"]["per_class"].items():
+            row["f1"]["value"] = {"happy": 0.11, "neutral": 0.22}.get(name, 0.9)
+
+    assert "weakest classes here are happy (F1 11.0%) and neutral (22.0%)" in rebuilt(folder, weak_happy).text
+
+
+def test_the_validation_part_is_the_recipes(folder):
+    recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"validation_fraction": 0.2}
+    (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe))
+    text = rebuilt(folder, lambda metrics: None).text
+    assert "validation (20% of Training, never trained on)" in text and "12.5%" not in text
+
+
+def test_further_data_bring_their_terms(folder):
+    def more(metrics):
+        metrics["training"]["datasets"] += ["FER+ votes", "Tiny-ImageNet"]
+        metrics["training"]["lineage"] = ["Tiny-ImageNet, 10 epochs"]
+        metrics["training"]["energy_kwh"] = 0.1234
+
+    text = rebuilt(folder, more).text
+    assert "FER+ (Barsoum et al. 2016)" in text and "Tiny-ImageNet (Stanford CS231n" in text
+    assert "1. Tiny-ImageNet, 10 epochs" in text and "0.123 kWh (CodeCarbon's estimate)" in text
+    before = rebuilt(folder, lambda metrics: metrics["training"].update(datasets=["FER-2013 Training"])).text
+    assert "Barsoum" not in before and "Stanford" not in before
