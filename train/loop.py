@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import torch
 from accelerate.utils import broadcast
-from sklearn.metrics import accuracy_score, f1_score
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
@@ -23,8 +22,11 @@ from train import augmentation
 from train.checkpoint import load_newest, save_checkpoint, save_weights
 from train.config import ConfigError
 from train.loss import soft_target_loss
+from train.metrics import selection_figures
 from train.mixing import mix_batch
 from train.model import freeze_backbone, set_training_mode
+from train.schedule import set_learning_rate
+from train.seeds import generator, mixed_seed
 
 logger = logging.getLogger(__name__)
 STAGES = ("warmup", "finetune")
@@ -322,41 +324,3 @@ class Loop:
     def save_best(self):
         if self.accelerator.is_main_process:
             save_weights(self.ema.module if self.ema else self.model, self.output / "best.safetensors")
-
-
-def selection_figures(logits, labels):
-    """Cross entropy, accuracy and macro F1 of logits [n, K] against labels [n], unweighted."""
-    predicted = logits.argmax(1)
-    return {
-        "loss": float(torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))),
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_f1": float(f1_score(labels, predicted, average="macro", labels=np.unique(labels))),
-    }
-
-
-def mixed_seed(*numbers):
-    """One 63-bit seed from several whole numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def generator(*numbers):
-    """A CPU generator whose draws depend on these numbers alone."""
-    return torch.Generator().manual_seed(mixed_seed(*numbers))
-
-
-def set_learning_rate(optimizer, config, number, done, length):
-    """Linear ramp, then a cosine, over `done` of `length` epochs of stage `number`; returns the rate of the last block.
-
-    A warm-up from scratch is all ramp: there is no pretrained backbone to keep still while a new head learns.
-    """
-    ramp = min(config.ramp_epochs, length / 2)
-    if number == 0 and not config.stage_starts_frozen:
-        ramp = length
-    if done < ramp:
-        factor = (done + 1e-3) / (ramp + 1e-3)  # not quite 0 at the first step
-    else:
-        cosine = 0.5 * (1 + math.cos(math.pi * (done - ramp) / (length - ramp)))
-        factor = config.final_learning_rate + (1 - config.final_learning_rate) * cosine
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate[number] * factor * group.get("lr_scale", 1.0)
-    return config.learning_rate[number] * factor

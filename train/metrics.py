@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 import numpy as np
+from scipy.special import softmax
 from sklearn import metrics as sk
 
 BINS = 15
@@ -157,3 +158,15 @@ def calibration_error(table):
     """Expected calibration error: sum over bins of count/n |accuracy - confidence| (Naeini et al. 2015)."""
     total = sum(row["count"] for row in table)
     return float(sum(row["count"] * abs(row["accuracy"] - row["confidence"]) for row in table if row["count"]) / total)
+
+
+def selection_figures(logits, labels):
+    """Cross entropy, accuracy and macro F1 of logits [n, K] against labels [n], unweighted."""
+    predicted = logits.argmax(1)
+    return {
+        "loss": float(
+            sk.log_loss(labels, softmax(logits.astype(np.float64), axis=1), labels=np.arange(logits.shape[1]))
+        ),
+        "accuracy": float(sk.accuracy_score(labels, predicted)),
+        "macro_f1": float(sk.f1_score(labels, predicted, average="macro", labels=np.unique(labels))),
+    }

@@ -35,10 +35,11 @@ from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES, SourceError, as_arrays, load_fer2013
 from train.finish import finish
-from train.loop import Loop, NotFiniteError, TrainingStopped, mixed_seed
+from train.loop import Loop, NotFiniteError, TrainingStopped
 from train.loss import class_weights, soft_targets
 from train.model import build_model
 from train.push import PushError, push_folder
+from train.seeds import mixed_seed
 
 logger = logging.getLogger("train")
 
