@@ -1,0 +1,56 @@
+"""Every bound of the app, in one place; each has a sentence in `space/languages/en.json` for whoever meets it.
+
+Any of them can be set from the environment: `FER_LIMIT_PICTURE_MEGAPIXELS=100 python app.py`.
+"""
+
+import os
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what one person can ask of the app."""
+
+    picture_megabytes: float = 20.0
+    """Size of one picture's file, and of a request's body beside an upload (a `data:` URL is a third larger)."""
+    video_megabytes: float = 100.0
+    """Size of one video's file, and so of an upload."""
+    picture_megapixels: float = 50.0
+    """Pixels of a picture: what a phone's largest photograph has."""
+    decoded_megapixels: float = 12.6
+    """Larger pictures are reduced to this as they are decoded; the sides of 50 megapixels halved come to 12.5."""
+    faces: int = 100
+    """Faces of one picture: the largest and surest are taken."""
+    pictures: int = 50
+    """Pictures of one batch."""
+    video_seconds: float = 60.0
+    """Length of a video."""
+    video_frames_per_second: float = 12.5
+    """Frames of a video that are analysed in each of its seconds; all the others are drawn with what was seen last."""
+    stream_seconds: int = 30
+    """A live stream's turn at the camera; the browser queues again by itself, so that nobody holds a place for ever."""
+    streams: int = 4
+    """Live streams at a time."""
+    queue: int = 60
+    """Requests that wait; beyond them the answer is that the app is busy."""
+
+    def __post_init__(self):
+        for field in fields(self):
+            if not getattr(self, field.name) > 0:
+                raise ValueError(f"{field.name} must be positive, not {getattr(self, field.name)}")
+
+
+def limits_from_environment(environment=os.environ):
+    """`Limits` with every `FER_LIMIT_<NAME>` of the environment applied; a ValueError names what is no number."""
+    values = {}
+    for field in fields(Limits):
+        name = f"FER_LIMIT_{field.name.upper()}"
+        if name in environment:
+            try:
+                values[field.name] = field.type(environment[name])
+            except ValueError:
+                raise ValueError(f"{name}={environment[name]!r} is not a number") from None
+    return Limits(**values)
+
+
+LIMITS = limits_from_environment()

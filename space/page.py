@@ -1,0 +1,56 @@
+"""The page: its tabs, and the texts that depend on who reads them."""
+
+import gradio as gr
+
+from space import batch_tab, live_tab, photo_tab, video_tab
+from space.about import about_html, foot_html, head_html
+from space.analysis import Analyzer
+from space.limits import LIMITS
+from space.picture_input import language_of
+from space.result_html import message_html
+from space.text import languages, say
+
+CACHE_SECONDS = (60, 120)  # how often Gradio looks for uploads to delete, and how old they may be
+
+
+def build_page(analyzer: Analyzer):
+    """(`gr.Blocks`, `gr.I18n`) of the whole app, not yet served."""
+    i18n = gr.I18n(**languages())
+
+    def greet(request: gr.Request):
+        language = language_of(request)
+        url = str(request.request.base_url).rstrip("/")
+        return (
+            head_html(analyzer, language),
+            foot_html(language),
+            live_tab.notice_html(language),
+            about_html(analyzer, language, url),
+            message_html(say(language, "result_empty")),
+        )
+
+    with gr.Blocks(
+        title=say("en", "title"), analytics_enabled=False, delete_cache=CACHE_SECONDS, fill_width=False
+    ) as page:
+        head = gr.HTML(head_html(analyzer, "en"), elem_id="head", apply_default_css=False)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab(i18n("tab_photo"), id="photo", elem_id="tab-photo"):
+                hint = photo_tab.build(analyzer, i18n)
+            with gr.Tab(i18n("tab_webcam"), id="webcam", elem_id="tab-webcam"):
+                notice = live_tab.build(analyzer, i18n)
+            with gr.Tab(i18n("tab_video"), id="video", elem_id="tab-video"):
+                video_tab.build(analyzer, i18n)
+            with gr.Tab(i18n("tab_batch"), id="batch", elem_id="tab-batch"):
+                batch_tab.build(analyzer, i18n)
+            with gr.Tab(i18n("tab_about"), id="about", elem_id="tab-about"):
+                about = gr.HTML(elem_id="about", apply_default_css=False)
+        foot = gr.HTML(foot_html("en"), elem_id="foot", apply_default_css=False)
+        page.load(
+            greet,
+            None,
+            [head, foot, notice, about, hint],
+            queue=False,
+            api_visibility="private",
+            show_progress="hidden",
+        )
+    page.queue(max_size=LIMITS.queue, default_concurrency_limit=2)
+    return page, i18n

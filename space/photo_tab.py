@@ -1,0 +1,96 @@
+"""The tab for one picture, and the API's `/predict`."""
+
+import base64
+
+import gradio as gr
+import numpy as np
+from matplotlib.cbook import get_sample_data
+
+from space.analysis import Analyzer
+from space.crop import SIDE
+from space.decode import decode
+from space.occlusion import occlusion_map
+from space.picture_input import language_of, picture_input
+from space.result_html import message_html, result_html
+from space.text import Refusal, say
+
+EXAMPLE = get_sample_data("grace_hopper.jpg", asfileobj=False)  # comes with matplotlib, in the public domain
+
+ON_LOAD = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('.fer-occlude');
+  if (button) window.ferOcclusion(button, (question) => server.occlusion(question));
+});
+"""
+
+
+def build(analyzer: Analyzer, i18n):
+    """Lay the tab out and wire it; returns the hint's component, whose text depends on the language."""
+
+    def read(picture, request: gr.Request):
+        """The picture's result, and whether to offer it as one face."""
+        return shown(picture, request, whole=False)
+
+    def read_whole(picture, request: gr.Request):
+        return shown(picture, request, whole=True)
+
+    def shown(picture, request, whole):
+        language = language_of(request)
+        if picture is None:
+            return "", gr.Button(visible=False)  # the hint shows again
+        try:
+            decoded, analysis = analyzer.analyse_file(picture, whole)
+        except Refusal as refusal:
+            return message_html(refusal.in_language(language), "fer-error"), gr.Button(visible=False)
+        return result_html(analysis, decoded.image, language), gr.Button(visible=not analysis.faces)
+
+    def predict(picture) -> dict:
+        """Find the faces of a picture and read their expressions."""
+        if picture is None:
+            raise gr.Error(say("en", "picture_missing"), print_exception=False)
+        try:
+            return analyzer.analyse_file(picture)[1].as_json()
+        except Refusal as refusal:
+            raise gr.Error(str(refusal), print_exception=False) from None
+
+    def occlusion(question):
+        """Drops in probability [8][8] for {crop: the `data:` URL of a crop, class: its index}; [] for anything else."""
+        try:
+            image = decode(base64.b64decode(question["crop"].partition(",")[2])).image
+            index = int(question["class"])
+        except (Refusal, KeyError, TypeError, ValueError, AttributeError):
+            return []
+        if image.size != (SIDE, SIDE) or not 0 <= index < len(analyzer.classifier.label_names):
+            return []
+        return occlusion_map(analyzer.classifier, np.asarray(image.convert("L")), index).round(4).tolist()
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=280):
+            photo = picture_input(
+                label=i18n("your_picture"),
+                sources=["upload", "clipboard", "webcam"],
+                height=250,
+                buttons=["fullscreen"],
+                placeholder=i18n("picture_hint"),
+                elem_id="photo",
+            )
+            example = gr.Button(i18n("example"), elem_id="example", size="md")
+            whole = gr.Button(i18n("whole"), visible=False, variant="primary", elem_id="whole")
+        with gr.Column(scale=3, min_width=320):
+            hint = gr.HTML(message_html(say("en", "result_empty")), elem_id="hint", apply_default_css=False)
+            result = gr.HTML(
+                elem_id="result",
+                js_on_load=ON_LOAD,
+                server_functions=[occlusion],
+                apply_default_css=False,
+            )
+
+    private = {"api_visibility": "private", "concurrency_id": "photo", "concurrency_limit": 2}
+    photo.change(read, photo, [result, whole], show_progress="minimal", trigger_mode="always_last", **private)
+    whole.click(read_whole, photo, [result, whole], show_progress="minimal", **private)
+    example.click(lambda: str(EXAMPLE), None, photo, **private)
+
+    picture = picture_input(visible=False, label="picture", sources=["upload"])
+    answer = gr.JSON(visible=False, label="answer")
+    picture.input(predict, picture, answer, api_name="predict", queue=True, concurrency_id="photo", concurrency_limit=2)
+    return hint

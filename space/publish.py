@@ -1,0 +1,211 @@
+"""Publish the app as a Space on the Hub, in one commit.
+
+    python -m space.publish --repo_id USER/SPACE --model USER/NAME@REVISION
+    python -m space.publish --repo_id USER/SPACE --model USER/NAME --hardware zero-a10g
+    python -m space.publish --repo_id USER/SPACE --embed           the model in model/ travels with the app
+    python -m space.publish --repo_id USER/SPACE --embed --dry_run
+
+The model's branch or tag is turned into its commit, so that the Space goes on serving what was tried. In the Space the
+variable FER_MODEL overrides it (USER/NAME@REVISION, or `model` where that was embedded too). The token is
+huggingface_hub's own: `hf auth login`, or HF_TOKEN.
+"""
+
+import argparse
+import importlib.metadata
+import logging
+import sys
+from pathlib import Path
+
+from huggingface_hub import HfApi, SpaceCardData
+from huggingface_hub.utils import disable_progress_bars
+
+from hub.commit import HubError, commit_files, explained, retried
+from space.detectors import YUNET_FILE, YUNET_REPOSITORY
+from space.model_source import FILES as MODEL_FILES
+from space.settings import settings_text
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_PUBLISHED = ("space/publish.py", "space/settings.yaml")  # the second is written anew
+NOT_SUFFIXES = (".pyc", ".pyi")
+NEEDED = ("config.json", "onnx/model.onnx")
+ZERO_GPU = "zero-a10g"
+
+PLANS = {
+    "cpu-basic": "2 cores, 16 GB, no charge by the hour; since July 2026 a new Gradio Space on it needs a paid plan",
+    "cpu-upgrade": "8 cores, 32 GB; any account with a payment method, charged by the hour",
+    ZERO_GPU: "no charge; a free account (verified, older than 30 days) may host two, PRO ten, a Team or Enterprise "
+    "organisation more; the app computes on its CPU",
+    "t4-small": "an NVIDIA T4, charged by the hour; the app has no use for a GPU",
+    "l4x1": "an NVIDIA L4, charged by the hour; the app has no use for a GPU",
+}
+
+CARD = """---
+{front_matter}
+---
+
+# {title}
+
+Finds the faces in a photograph, a webcam or a video, and says which of {classes} people would
+see in each. An expression is not a feeling; see the model's card for what it reaches and what it is not for.
+
+{model}
+
+Nothing that you upload is kept. Published by `python -m space.publish`; the code is under Apache-2.0.
+"""
+
+
+def parse_model(text):
+    """`USER/NAME` or `USER/NAME@REVISION` as (id, revision or None)."""
+    name, _, revision = text.partition("@")
+    return name, revision or None
+
+
+def pin_model(api, model):
+    """(id, commit, its files among those that the app reads, private) of `model` = USER/NAME[@REVISION] on the Hub."""
+    name, revision = parse_model(model)
+    with explained(name):
+        info = retried(lambda: api.model_info(name, revision=revision))
+    there = {file.rfilename for file in info.siblings or []}
+    missing = [file for file in NEEDED if file not in there]
+    if missing:
+        raise HubError(f"{model} holds no {' and no '.join(missing)}: push a whole model folder with train/push.py")
+    return name, info.sha, [file for file in MODEL_FILES if file in there], bool(info.private)
+
+
+def app_files(root=ROOT, zero_gpu=False):
+    """{path in the Space: local path or bytes} of the app without model, settings and card."""
+    files = {name: root / name for name in ("LICENSE", "app.py", "requirements.txt")}
+    for path in sorted((root / "space").rglob("*")):
+        name = path.relative_to(root).as_posix()
+        hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(root).parts)
+        if path.is_file() and not hidden and path.suffix not in NOT_SUFFIXES and name not in NOT_PUBLISHED:
+            files[name] = path
+    if zero_gpu:
+        files["app.py"] = b"import space.zero_gpu  # before Gradio\n\n" + files["app.py"].read_bytes()
+    else:
+        del files["space/zero_gpu.py"]
+    return files
+
+
+def embedded_files(root=ROOT):
+    """{path: local path} of what the app reads of model/."""
+    missing = [name for name in NEEDED if not (root / "model" / name).is_file()]
+    if missing:
+        raise HubError(f"there is no embedded model to send: {root / 'model'} holds no {' and no '.join(missing)}")
+    return {f"model/{name}": root / "model" / name for name in MODEL_FILES if (root / "model" / name).is_file()}
+
+
+def card_text(title, model=None, commit=None, model_files=(), private=False):
+    """The Space's README with its front matter: versions are those that run here. `model` is a Hub id, or None."""
+    preload = [f"{YUNET_REPOSITORY} {YUNET_FILE}"]
+    if model and not private:  # a build has no token to fetch a private one with
+        preload.insert(0, f"{model} {','.join(model_files)} {commit}")
+    front_matter = SpaceCardData(
+        title=title,
+        emoji="🙂",
+        colorFrom="blue",
+        colorTo="gray",
+        sdk="gradio",
+        sdk_version=importlib.metadata.version("gradio"),
+        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        app_file="app.py",
+        models=[model] if model else None,
+        preload_from_hub=preload,
+        short_description="Faces and their expressions, on the CPU",  # 60 characters at most
+        tags=["facial-emotion-recognition", "image-classification", "fer2013", "onnx"],
+        license="apache-2.0",
+    ).to_yaml()
+    return CARD.format(
+        front_matter=front_matter,
+        title=title,
+        classes="seven expressions",
+        model=f"The model is [{model}](https://huggingface.co/{model}/tree/{commit})." if model else
+        "The model travels with the app, in `model/`.",
+    )  # fmt: skip
+
+
+def space_files(model=None, embed=False, *, title, hardware=None, root=ROOT, api=None):
+    """Everything that a Space consists of, {path: local path or bytes}. At least one of `model` and `embed`."""
+    if not (model or embed):
+        raise HubError("which model? --model USER/NAME@REVISION, or --embed for the one in model/")
+    files = app_files(root, zero_gpu=hardware == ZERO_GPU)
+    if embed:
+        files |= embedded_files(root)
+    pinned = pin_model(api or HfApi(), model) if model else (None, None, (), False)
+    if model:
+        files["space/settings.yaml"] = settings_text(*pinned[:2]).encode()
+        if pinned[3]:
+            print(f"{pinned[0]} is private: give the Space a secret HF_TOKEN that may read it", file=sys.stderr)
+    files["README.md"] = card_text(title, *pinned).encode()
+    return files
+
+
+def publish(repo_id, model=None, embed=False, *, private=None, hardware=None, title=None, root=ROOT, api=None):
+    """Publish as `repo_id`; returns hub.commit.Committed. The same app and model again is no new commit.
+
+    `root` is the folder that holds app.py. Raises HubError; where only the hardware was refused, the files are there
+    and its message says so.
+    """
+    api = api or HfApi()
+    files = space_files(model, embed, title=title or default_title(repo_id), hardware=hardware, root=root, api=api)
+    creation = {"space_sdk": "gradio"} | ({"space_hardware": hardware} if hardware else {})
+    done = commit_files(
+        repo_id,
+        files,
+        message=f"Publish the app with {model or 'its embedded model'}",
+        is_ours=lambda path: path.startswith(("space/", "model/")),
+        repo_type="space",
+        private=private,
+        api=api,
+        **creation,
+    )
+    if hardware:
+        try:
+            with explained(repo_id):
+                retried(lambda: api.request_space_hardware(repo_id, hardware))
+        except HubError as error:
+            plan = PLANS.get(hardware, "see https://huggingface.co/pricing#spaces")
+            raise HubError(f"the files are there, but not on {hardware} ({plan}): {error}") from error
+    return done
+
+
+def default_title(repo_id):
+    return repo_id.rpartition("/")[2].replace("-", " ").replace("_", " ").capitalize()
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m space.publish",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="hardware:\n" + "\n".join(f"  {name:12} {plan}" for name, plan in PLANS.items()),
+    )
+    parser.add_argument("--repo_id", required=True, metavar="USER/SPACE", help="made where it is not there")
+    parser.add_argument("--model", metavar="USER/NAME@REVISION", help="model on the Hub; without @REVISION its main")
+    parser.add_argument("--embed", action="store_true", help="send model/ too; it is served where --model is not given")
+    parser.add_argument("--private", action="store_true", default=None, help="a Space made now is private")
+    parser.add_argument("--hardware", help="ask for this hardware; what each needs is listed below")
+    parser.add_argument("--title", help="the Space's title; default: from its name")
+    parser.add_argument("--dry_run", action="store_true", help="list what would go, and the card")
+    args = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    if args.hardware:
+        print(f"{args.hardware}: {PLANS.get(args.hardware, 'see https://huggingface.co/pricing#spaces')}")
+    title = args.title or default_title(args.repo_id)
+    try:
+        if args.dry_run:
+            files = space_files(args.model, args.embed, title=title, hardware=args.hardware)
+            for name, content in sorted(files.items()):
+                print(f"{content.stat().st_size if isinstance(content, Path) else len(content):>12,}  {name}")
+            print(f"\n{files['README.md'].decode()}\nnothing was sent; without --dry_run this goes to {args.repo_id}")
+            return
+        done = publish(args.repo_id, args.model, args.embed, private=args.private, hardware=args.hardware, title=title)
+    except HubError as error:
+        sys.exit(f"space.publish: {error}")
+    print(done.url if done.new else f"{args.repo_id} holds exactly this already: no new commit ({done.oid})")
+
+
+if __name__ == "__main__":
+    main()

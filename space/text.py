@@ -1,0 +1,51 @@
+"""What the page says in the reader's language: one JSON file each in `space/languages/`, English the reference."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "languages"
+DEFAULT = "en"
+
+
+@cache
+def languages():
+    """{language code: {key: sentence}} of every file in `space/languages/`."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def say(language, key, **values):
+    """The sentence `key` in `language` with `values` filled in; KeyError where English has no such sentence."""
+    known = languages()
+    sentence = known.get(language, known[DEFAULT]).get(key) or known[DEFAULT][key]
+    return sentence.format(**values)
+
+
+def emotion_name(language, label):
+    """A class's name for people; a class that the languages do not know (another model's) keeps its own."""
+    known = languages()
+    return known.get(language, known[DEFAULT]).get(f"emotion_{label}", label.replace("_", " ").capitalize())
+
+
+def preferred_language(accept_language):
+    """The best language for an `Accept-Language` header such as "fr-CH, fr;q=0.9, en;q=0.8"; English when none fits."""
+    wishes = []
+    for position, part in enumerate((accept_language or "").split(",")):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+        wishes.append((-weight, position, tag.split("-")[0].lower()))
+    return next((tag for _, _, tag in sorted(wishes) if tag in languages()), DEFAULT)
+
+
+class Refusal(ValueError):
+    """Something that the app will not do, with the sentence for it: `str()` is English, `in_language` any other."""
+
+    def __init__(self, key, **values):
+        self.key, self.values = key, values
+        super().__init__(say(DEFAULT, key, **values))
+
+    def in_language(self, language):
+        return say(language, self.key, **self.values)

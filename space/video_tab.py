@@ -1,0 +1,128 @@
+"""The tab for a video, and the API's `/predict_video`."""
+
+import csv
+import tempfile
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from space.analysis import Analyzer
+from space.picture_input import language_of
+from space.text import Refusal, emotion_name, say
+from space.video import analyse_video
+
+WIDTH, ROW = 600, 26  # of the timeline, in its own units
+
+
+def build(analyzer: Analyzer, i18n):
+    """Lay the tab out and wire it."""
+    labels = analyzer.classifier.label_names
+
+    def read(video, request: gr.Request, progress=gr.Progress()):  # noqa: B008 - Gradio's way to ask for one
+        language = language_of(request)
+        if not video:
+            raise gr.Error(say(language, "video_missing"), print_exception=False)
+
+        def tell(done, total):
+            sentence = say(language, "video_progress", seconds=f"{done:.0f}", total=f"{total:.0f}")
+            progress(done / max(total, 1e-9), desc=sentence)
+
+        folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
+        try:
+            analysis = analyse_video(analyzer, video, folder / "faces.mp4", language, progress=tell)
+        except Refusal as refusal:
+            raise gr.Error(refusal.in_language(language), print_exception=False) from None
+        write_csv(folder / "faces.csv", analysis)
+        return (
+            gr.Video(str(folder / "faces.mp4"), visible=True),
+            timeline_html(analysis, language),
+            gr.DownloadButton(value=str(folder / "faces.csv"), visible=True),
+        )
+
+    def predict_video(video) -> dict:
+        """Find and follow the faces of a video and read their expressions several times a second."""
+        if not video:
+            raise gr.Error(say("en", "video_missing"), print_exception=False)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                analysis = analyse_video(analyzer, video, Path(folder) / "faces.mp4")
+            except Refusal as refusal:
+                raise gr.Error(str(refusal), print_exception=False) from None
+        return analysis.as_json() | {"model": analyzer.model, "detector": analyzer.detector.name}
+
+    def write_csv(path, analysis):
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["seconds", "face", "x", "y", "width", "height", "emotion", "confidence", *labels])
+            for r in analysis.as_json()["readings"]:
+                numbers = [r["seconds"], r["face"], *r["box"], r["emotion"], r["confidence"]]
+                table.writerow(numbers + list(r["probabilities"].values()))
+
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=280):
+            video = gr.File(label=i18n("video"), file_types=["video"], height=170, elem_id="video")
+            run = gr.Button(i18n("video_run"), variant="primary", elem_id="run-video")
+            download = gr.DownloadButton(i18n("video_csv"), visible=False, elem_id="video-csv")
+        with gr.Column(scale=2, min_width=320):
+            played = gr.Video(
+                label=i18n("video_result"),
+                interactive=False,
+                visible=False,
+                buttons=["download"],
+                elem_id="video-result",
+            )
+            timeline = gr.HTML(elem_id="timeline", apply_default_css=False, min_height=80)
+    long = {"concurrency_id": "long", "concurrency_limit": 1}
+    run.click(
+        read,
+        video,
+        [played, timeline, download],
+        api_visibility="private",
+        show_progress="full",
+        show_progress_on=timeline,
+        **long,
+    )
+    hidden = gr.File(visible=False, label="video")
+    answer = gr.JSON(visible=False, label="answer")
+    hidden.upload(predict_video, hidden, answer, api_name="predict_video", **long)
+
+
+def timeline_html(analysis, language):
+    """A row for each face: a strip whose colour and text say which emotion was the most probable when."""
+    if not analysis.readings:
+        return f'<div class="fer-empty" role="status"><p>{escape(say(language, "video_no_face"))}</p></div>'
+    total = max(analysis.seconds, 1e-3)
+    rows = []
+    for number in sorted({reading.face for reading in analysis.readings}):
+        spans = merged([r for r in analysis.readings if r.face == number])
+        strips = "".join(
+            f'<rect x="{WIDTH * begin / total:.1f}" y="0" width="{max(1.0, WIDTH * (end - begin) / total):.1f}" '
+            f'height="{ROW}" style="fill:var(--fer-{index})"/>'
+            for span in spans
+            for begin, end, index in [span]
+        )
+        text = "; ".join(words(analysis, span, language) for span in spans)
+        rows.append(
+            f'<section><h4>{number}</h4><svg viewBox="0 0 {WIDTH} {ROW}" preserveAspectRatio="none" aria-hidden="true">'
+            f"{strips}</svg><p>{escape(text)}</p></section>"
+        )
+    return f'<div class="fer-timeline" role="status"><h3>{escape(say(language, "timeline"))}</h3>{"".join(rows)}</div>'
+
+
+def merged(readings):
+    """[(begin, end, class index)] of one face: neighbours of the same class, less than half a second apart, are one."""
+    spans = []
+    for reading in readings:
+        index = int(reading.probabilities.argmax())
+        if spans and reading.seconds - spans[-1][1] < 0.5:
+            spans[-1][1] = reading.seconds
+            if spans[-1][2] == index:
+                continue
+        spans.append([reading.seconds, reading.seconds, index])
+    return [tuple(span) for span in spans]
+
+
+def words(analysis, span, language):
+    begin, end, index = span
+    return f"{begin:.1f}–{end:.1f} s {emotion_name(language, analysis.label_names[index])}"

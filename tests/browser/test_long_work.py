@@ -1,0 +1,71 @@
+"""The tabs for a video and for many pictures, in a real Chromium."""
+
+import csv
+import io
+import json
+import urllib.request
+
+import av
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import expect
+
+
+@pytest.fixture(scope="module")
+def film(portrait, tmp_path_factory):
+    """One second of the portrait at 5 frames a second."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
+        with Image.open(portrait) as image:
+            for _ in range(5):
+                output.mux(stream.encode(av.VideoFrame.from_image(image)))
+        output.mux(stream.encode())
+    return path
+
+
+def test_a_video_is_drawn_timed_and_saved(open_page, film):
+    page = open_page()
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video input[type=file]").set_input_files(str(film))
+    page.locator("#run-video").click()
+    expect(page.locator("#timeline section")).to_have_count(1)
+    expect(page.locator("#timeline section p")).to_contain_text("s ")
+    source = page.locator("#video-result video").get_attribute("src")
+    with av.open(io.BytesIO(urllib.request.urlopen(source).read())) as drawn:
+        assert sum(1 for _ in drawn.decode(video=0)) == 5
+    with page.expect_download() as download:
+        page.locator("#video-csv").click()
+    rows = list(csv.DictReader(download.value.path().open()))
+    assert len(rows) == 5
+    assert {row["face"] for row in rows} == {"1"}
+
+
+def test_predict_video(app_url, film):
+    answer = Client(app_url, verbose=False).predict(handle_file(str(film)), api_name="/predict_video")
+    assert answer["frames"] == 5
+    assert {reading["face"] for reading in answer["readings"]} == {1}
+    json.dumps(answer)
+
+
+def test_many_pictures_become_a_gallery_and_one_table(open_page, portrait, tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "wall.png")
+    (tmp_path / "=bad.jpg").write_text("text")
+    page = open_page()
+    page.get_by_role("tab", name="Many pictures").click()
+    files = [portrait, str(tmp_path / "wall.png"), str(tmp_path / "=bad.jpg")]
+    page.locator("#pictures input[type=file]").set_input_files(files)
+    expect(page.locator("#pictures")).to_contain_text("wall")
+    page.locator("#run-pictures").click()
+    expect(page.locator("#gallery figure")).to_have_count(3)
+    expect(page.locator("#gallery")).to_contain_text("No face was found")
+    expect(page.locator("#gallery")).to_contain_text("not a picture that can be read")
+    with page.expect_download() as download:
+        page.locator("#pictures-csv").click()
+    (row,) = csv.DictReader(download.value.path().open())
+    assert row["file"] == "grace_hopper.jpg"
+    assert sum(float(row[label]) for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")) == (
+        pytest.approx(1, abs=1e-4)
+    )

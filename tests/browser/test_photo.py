@@ -1,0 +1,124 @@
+"""The tab for one picture, in a real Chromium."""
+
+import json
+import re
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+
+def upload(page, path):
+    page.locator("#photo input[type=file]").first.set_input_files(str(path))
+
+
+def shown_probabilities(page):
+    return page.locator("#result .fer-panel:visible .fer-bars tbody tr")
+
+
+def test_a_portrait_gets_a_box_and_seven_probabilities(open_page, portrait):
+    page = open_page()
+    upload(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    rows = shown_probabilities(page)
+    expect(rows).to_have_count(7)
+    answer = json.loads(page.locator(".fer-result").get_attribute("data-result"))
+    (face,) = answer["faces"]
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert face["confidence"] == max(face["probabilities"].values())
+    expect(page.locator(".fer-panel h3")).to_contain_text(face["emotion"].capitalize())
+    stage, box = page.locator(".fer-stage").bounding_box(), page.locator("#result .fer-box").bounding_box()
+    x, y, width, _ = face["box"]
+    assert box["x"] - stage["x"] == pytest.approx(x / 512 * stage["width"], abs=3)  # the portrait is 512 x 600
+    assert box["y"] - stage["y"] == pytest.approx(y / 600 * stage["height"], abs=3)
+    assert box["width"] == pytest.approx(width / 512 * stage["width"], abs=3)
+
+
+def test_the_example_is_one_click_away(open_page):
+    page = open_page()
+    page.locator("#example").click()
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    expect(shown_probabilities(page)).to_have_count(7)
+
+
+def test_no_face_gets_a_sentence_and_a_way_on(open_page, tmp_path):
+    page = open_page()
+    Image.new("RGB", (320, 240), (90, 120, 90)).save(tmp_path / "wall.png")
+    upload(page, tmp_path / "wall.png")
+    expect(page.locator("#result")).to_contain_text("No face was found")
+    page.locator("#whole").click()
+    expect(shown_probabilities(page)).to_have_count(7)
+    expect(page.locator("#whole")).to_be_hidden()
+
+
+def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(open_page, portrait, tmp_path):
+    page = open_page()
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    upload(page, tmp_path / "broken.jpg")
+    expect(page.locator("#result .fer-error")).to_contain_text(re.compile("can't be read|can be read"))
+    page.reload()
+    upload(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+
+
+def test_a_face_is_chosen_by_click_and_by_arrow_key(open_page, portrait, tmp_path):
+    with Image.open(portrait) as face:
+        two = Image.new("RGB", (1024, 600))
+        two.paste(face, (0, 0))
+        two.paste(face, (512, 0))
+        two.save(tmp_path / "two.png")
+    page = open_page()
+    upload(page, tmp_path / "two.png")
+    expect(page.locator("#result .fer-box")).to_have_count(2)
+    title = page.locator(".fer-panel:visible h3")
+    expect(title).to_contain_text("Face 1")
+    page.locator("#result .fer-box").nth(1).click()
+    expect(title).to_have_count(1)
+    expect(title).to_contain_text("Face 2")
+    page.keyboard.press("ArrowLeft")
+    expect(title).to_contain_text("Face 1")
+
+
+def test_heat_map_and_occlusion_map(open_page):
+    page = open_page()
+    page.locator("#example").click()
+    heat = page.locator(".fer-stage .fer-heat")
+    expect(heat).to_be_hidden()
+    page.locator(".fer-heat-switch").check()
+    expect(heat).to_be_visible()
+    expect(page.locator(".fer-heat-note")).to_contain_text("more it spoke for")
+    page.locator(".fer-occlude").click()
+    expect(page.locator(".fer-crop .fer-heat rect")).to_have_count(64)
+    expect(page.locator(".fer-heat-note")).to_contain_text("covering one lowered")
+
+
+@pytest.mark.parametrize(
+    "kind, begins", [("csv", b"face,x,y,width,height,emotion"), ("json", b"{"), ("png", b"\x89PNG")]
+)
+def test_what_is_shown_can_be_saved(open_page, kind, begins):
+    page = open_page()
+    page.locator("#example").click()
+    with page.expect_download() as download:
+        page.locator(f".fer-save[data-kind={kind}]").click()
+    data = download.value.path().read_bytes()
+    assert data.startswith(begins)
+    if kind == "csv":
+        assert len(data.decode().strip().splitlines()) == 2
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_the_screen(open_page, width, scheme):
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.locator("#example").click()
+    expect(page.locator("#result .fer-box")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+
+
+def test_speaks_the_browsers_language(open_page):
+    page = open_page(locale="de-DE")
+    expect(page.locator("#head h1")).to_have_text("Gesichtsausdruck")
+    expect(page.locator("#example")).to_have_text("Mit dem Beispielporträt versuchen")
+    page.locator("#example").click()
+    expect(page.locator(".fer-panel:visible h3")).to_contain_text("Gesicht 1")

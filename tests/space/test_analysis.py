@@ -1,0 +1,172 @@
+"""Picture to answer, with the embedded model: from Python, from the command line, on a video."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from space.analysis import Analyzer, within
+from space.classifier import ModelError
+from space.detectors import YuNet, find_detector
+from space.limits import Limits
+from space.occlusion import occlusion_map
+from space.predict import predict
+from space.text import Refusal
+from space.video import analyse_video
+
+
+def test_a_portrait_has_one_face(analyzer, portrait):
+    picture, analysis = analyzer.analyse_file(portrait)
+    (face,) = analysis.faces
+    assert analysis.size == picture.size == (512, 600)
+    assert face.crop.shape == (48, 48)
+    assert face.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    x, y, width, height = face.box
+    assert 120 < x + width / 2 < 360 and 80 < y + height / 2 < 320  # where the face is in this portrait
+
+
+def test_the_heat_map_adds_up_to_the_answer(analyzer, portrait):
+    """logits = mean(cam) + bias, so differences of mean(cam) between two faces are differences of logits."""
+    _, analysis = analyzer.analyse_file(portrait)
+    crop = analysis.faces[0].crop
+    logits, cam = analyzer.classifier.run(analyzer.classifier.pixel_values([crop, 255 - crop]))
+    np.testing.assert_allclose(np.diff(logits, axis=0), np.diff(cam.mean((2, 3)), axis=0), atol=1e-3)
+
+
+def test_occlusion_of_a_flat_crop_changes_nothing(analyzer):
+    drops = occlusion_map(analyzer.classifier, np.full((48, 48), 99, np.uint8), 0)
+    assert drops.shape == (8, 8)
+    np.testing.assert_allclose(drops, 0, atol=1e-5)
+
+
+def test_yunet_finds_eyes_and_faces_that_fill_the_frame(yunet_path, portrait):
+    detector = YuNet(yunet_path)
+    with Image.open(portrait) as image:
+        (face,) = detector.detect(image)
+        x, y, width, height = (round(v) for v in face.box)
+        (left, right) = face.eyes
+        assert x < left[0] < right[0] < x + width
+        close = image.crop((x, y, x + width, y + height)).resize((1600, round(1600 * height / width)))
+        assert len(detector.detect(close)) == 1
+
+
+def test_forty_faces(yunet_path, model_folder, portrait):
+    crowd = Image.new("RGB", (8 * 150, 5 * 176))
+    with Image.open(portrait) as image:
+        small = image.resize((150, 176), Image.Resampling.LANCZOS)
+    for place in range(40):
+        crowd.paste(small, (place % 8 * 150, place // 8 * 176))
+    data = io.BytesIO()
+    crowd.save(data, "PNG")
+    analyzer = Analyzer.load(str(model_folder), str(yunet_path))
+    assert len(analyzer.analyse_file(data.getvalue())[1].faces) == 40
+
+
+def test_detector_that_is_not_there_is_named():
+    with pytest.raises(FileNotFoundError, match="FER_DETECTOR=/nowhere"):
+        find_detector("/nowhere")
+
+
+def test_without_a_hub_the_cascade_says_so(monkeypatch, caplog):
+    monkeypatch.delenv("FER_DETECTOR", raising=False)
+
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("space.detectors.hf_hub_download", unreachable)
+    assert find_detector().name == "Haar cascade"
+    assert "YuNet could not be fetched" in caplog.text
+
+
+def test_a_forged_yunet_is_refused_and_removed(monkeypatch, tmp_path):
+    forged = tmp_path / "yunet.onnx"
+    forged.write_bytes(b"something else")
+    monkeypatch.delenv("FER_DETECTOR", raising=False)
+    monkeypatch.setattr("space.detectors.hf_hub_download", lambda *_, **__: str(forged))
+    assert find_detector().name == "Haar cascade"
+    assert not forged.exists()
+
+
+def test_python_and_the_command_agree(repository, child_environment, model_folder, portrait, tmp_path):
+    environment = child_environment | {"FER_DETECTOR": "haar"}
+
+    def command(*arguments, expect=0):
+        done = subprocess.run(
+            [sys.executable, "-m", "space.predict", *arguments],
+            cwd=repository, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == expect, done.stderr
+        return done.stdout
+
+    answer = json.loads(command(portrait, "--json", "--annotate", str(tmp_path)))
+    expected = predict(portrait, model=str(model_folder), detector="haar")
+    assert answer["faces"] == expected["faces"]
+    assert answer["model"]["sha256"] == expected["model"]["sha256"]
+    with Image.open(tmp_path / "grace_hopper.png") as drawn:
+        assert drawn.size == (512, 600)
+    (tmp_path / "bad.jpg").write_text("text")
+    rows = list(csv.DictReader(io.StringIO(command(portrait, str(tmp_path / "bad.jpg"), "--csv", expect=1))))
+    assert [row["emotion"] for row in rows] == [face["emotion"] for face in expected["faces"]]
+
+
+def test_a_folder_that_is_no_model_is_explained(tmp_path):
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        Analyzer.load(str(tmp_path), "haar")
+    (tmp_path / "config.json").write_text('{"label_names": ["a"], "pretrained_cfg": {"mean": [0]}}')
+    with pytest.raises(ModelError, match="lacks input_size, std"):
+        Analyzer.load(str(tmp_path), "haar")
+
+
+def test_a_name_that_is_no_hub_id_is_explained():
+    with pytest.raises(ModelError, match="neither a folder nor a Hub id"):
+        Analyzer.load("no/such/folder at all", "haar")
+
+
+def test_boxes_stay_within_the_picture():
+    assert within((-5.0, -5.0, 20.0, 20.0), 2.0, (30, 30)) == (0, 0, 30, 30)
+    assert within((100.0, 100.0, 5.0, 5.0), 1.0, (30, 30)) == (29, 29, 1, 1)
+
+
+@pytest.fixture
+def film(portrait, tmp_path):
+    """Two seconds of the portrait at 10 frames a second."""
+    with av.open(str(tmp_path / "film.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
+        with Image.open(portrait) as image:
+            for _ in range(20):
+                output.mux(stream.encode(av.VideoFrame.from_image(image)))
+        output.mux(stream.encode())
+    return tmp_path / "film.mp4"
+
+
+def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
+    told = []
+    analysis = analyse_video(
+        analyzer, film, tmp_path / "out.mp4", progress=lambda done, total: told.append(done / total)
+    )
+    assert analysis.frames == 20
+    assert {reading.face for reading in analysis.readings} == {1}
+    assert len(analysis.readings) >= 10
+    assert told[-1] > 0.9
+    with av.open(str(tmp_path / "out.mp4")) as drawn:
+        assert drawn.streams.video[0].codec_context.name == "h264"
+        assert drawn.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert sum(1 for _ in drawn.decode(video=0)) == 20
+        assert drawn.duration / av.time_base == pytest.approx(2.0, abs=0.2)
+
+
+def test_a_video_beyond_the_limits_gets_a_sentence(analyzer, film, tmp_path):
+    with pytest.raises(Refusal, match="lasts 2 seconds"):
+        analyse_video(analyzer, film, tmp_path / "out.mp4", limits=Limits(video_seconds=1))
+    with pytest.raises(Refusal, match="MB is the most"):
+        analyse_video(analyzer, film, tmp_path / "out.mp4", limits=Limits(video_megabytes=1e-6))
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(Refusal, match="not a video"):
+        analyse_video(analyzer, tmp_path / "text.mp4", tmp_path / "out.mp4")
