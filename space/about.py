@@ -10,20 +10,28 @@ from space.text import emotion_name, say
 SPLITS = ("public_test", "private_test", "test", "validation")
 VIEWS = ("single", "flip", "ten_crop")
 
-EXAMPLES = """# Python: pip install gradio_client
+# Shown on the page, and run as they stand by tests/browser/test_api.py.
+PYTHON = """# pip install gradio_client
 from gradio_client import Client, handle_file
-Client("{url}").predict(handle_file("photo.jpg"), api_name="/predict")
+answer = Client("{url}").predict(handle_file("photo.jpg"), api_name="/predict")"""
 
-# curl: upload, ask, fetch
-FILE=$(curl -s {url}/gradio_api/upload -F files=@photo.jpg | cut -d'"' -f2)
+CURL = """FILE=$(curl -s {url}/gradio_api/upload -F files=@photo.jpg | cut -d'"' -f2)
 ID=$(curl -s {url}/gradio_api/call/predict -H 'Content-Type: application/json' \\
-  -d '{{"data": [{{"path": "'$FILE'", "meta": {{"_type": "gradio.FileData"}}}}]}}' | cut -d'"' -f4)
-curl -sN {url}/gradio_api/call/predict/$ID
+  -d '{{"data": [{{"path": "'"$FILE"'", "meta": {{"_type": "gradio.FileData"}}}}]}}' | cut -d'"' -f4)
+curl -sN {url}/gradio_api/call/predict/$ID"""
 
-// JavaScript: npm install @gradio/client
-import {{ Client, handle_file }} from "@gradio/client";
-const app = await Client.connect("{url}");
-console.log((await app.predict("/predict", [handle_file("photo.jpg")])).data[0]);"""
+JAVASCRIPT = """// photo: a File or a Blob
+const form = new FormData();
+form.append("files", photo, "photo.jpg");
+const [path] = await (await fetch("{url}/gradio_api/upload", {{ method: "POST", body: form }})).json();
+const asked = await fetch("{url}/gradio_api/call/predict", {{
+  method: "POST",
+  headers: {{ "Content-Type": "application/json" }},
+  body: JSON.stringify({{ data: [{{ path, meta: {{ _type: "gradio.FileData" }} }}] }}),
+}});
+const {{ event_id }} = await asked.json();
+const events = await (await fetch(`{url}/gradio_api/call/predict/${{event_id}}`)).text();
+const [answer] = JSON.parse(events.split("event: complete\\ndata: ")[1]);"""
 
 
 def metrics_of(analyzer: Analyzer):
@@ -112,8 +120,15 @@ def about_html(analyzer: Analyzer, language, url):
         f'<div class="fer-about"><h3>{escape(say(language, "about_model"))}</h3>'
         f'<div class="fer-scroll" tabindex="0"><table class="fer-facts">{rows}</table></div>'
         f"<h3>{escape(say(language, 'about_figures'))}</h3>{figures}"
-        f"<h3>{escape(say(language, 'about_api'))}</h3>"
-        f'<pre tabindex="0"><code>{escape(EXAMPLES.format(url=url))}</code></pre></div>'
+        f"<h3>{escape(say(language, 'about_api'))}</h3>{programs_html(url)}</div>"
+    )
+
+
+def programs_html(url):
+    examples = {"Python": PYTHON, "curl": CURL, "JavaScript": JAVASCRIPT}
+    return "".join(
+        f'<h4>{name}</h4><pre tabindex="0"><code>{escape(code.format(url=url))}</code></pre>'
+        for name, code in examples.items()
     )
 
 

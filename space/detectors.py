@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 YUNET_REPOSITORY = "opencv/face_detection_yunet"
 YUNET_FILE = "face_detection_yunet_2026may.onnx"
 YUNET_SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
+FETCH_SECONDS = 4  # for its 0.2 MB, at the first start only
 SMALLEST_SIDE = 8  # pixels; nothing to be seen in less
 
 
@@ -147,9 +148,32 @@ def find_detector(wanted=None):
         return HaarCascade()
 
 
+def within_seconds(seconds, function, *arguments):
+    """The function's result, or a TimeoutError; the Hub's client alone would try for 23 s where there is no network."""
+    outcome = {}
+
+    def run():
+        try:
+            outcome["result"] = function(*arguments)
+        except (OSError, ValueError) as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if "error" in outcome:
+        raise outcome["error"]
+    if "result" not in outcome:
+        raise TimeoutError(f"no answer within {seconds} s")
+    return outcome["result"]
+
+
 def fetched_yunet():
     """Path of YuNet in the Hub's cache, fetched if need be; a file with another sha256 is removed and refused."""
-    path = Path(hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, etag_timeout=5))
+    try:
+        path = Path(hf_hub_download(YUNET_REPOSITORY, YUNET_FILE, local_files_only=True))
+    except OSError:  # not in the cache
+        path = Path(within_seconds(FETCH_SECONDS, hf_hub_download, YUNET_REPOSITORY, YUNET_FILE))
     if hashlib.sha256(path.read_bytes()).hexdigest() != YUNET_SHA256:
         path.resolve().unlink()
         raise ValueError(f"{YUNET_REPOSITORY}/{YUNET_FILE} is not the file with sha256 {YUNET_SHA256}")

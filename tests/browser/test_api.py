@@ -1,13 +1,18 @@
 """The API: `/predict` and `/predict_video` for programs, and nothing else."""
 
+import base64
 import json
+import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+
+from space.about import CURL, JAVASCRIPT, PYTHON
 
 EMOTIONS = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
 
@@ -41,17 +46,26 @@ def test_a_bad_picture_gets_a_sentence(client, tmp_path):
         client.predict(handle_file(tmp_path / "text.jpg"), api_name="/predict")
 
 
-def test_curl(app_url, portrait):
-    """The commands of the page's About tab."""
-    upload = ["curl", "-s", f"{app_url}/gradio_api/upload", "-F", f"files=@{portrait}"]
-    (path,) = json.loads(subprocess.check_output(upload))
-    body = json.dumps({"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]})
-    headers = ["-H", "Content-Type: application/json"]
-    call = f"{app_url}/gradio_api/call/predict"
-    event = json.loads(subprocess.check_output(["curl", "-s", call, *headers, "-d", body]))["event_id"]
-    stream = subprocess.check_output(["curl", "-sN", f"{call}/{event}"]).decode()
+def test_the_pages_python_example(app_url, portrait, tmp_path, monkeypatch):
+    shutil.copy(portrait, tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(PYTHON.format(url=app_url), names)
+    assert len(names["answer"]["faces"]) == 1
+
+
+def test_the_pages_curl_example(app_url, portrait, tmp_path):
+    shutil.copy(portrait, tmp_path / "photo.jpg")
+    stream = subprocess.check_output(["bash", "-c", CURL.format(url=app_url)], cwd=tmp_path).decode()
     assert "event: complete" in stream
-    answer = json.loads(stream.split("data: ", 1)[1].splitlines()[0])[0]
+    (answer,) = json.loads(stream.split("event: complete\ndata: ")[1])
+    assert len(answer["faces"]) == 1
+
+
+def test_the_pages_javascript_example(open_page, app_url, portrait):
+    picture = base64.b64encode(Path(portrait).read_bytes()).decode()
+    photo = f'const photo = await (await fetch("data:image/jpeg;base64,{picture}")).blob();'
+    answer = open_page().evaluate(f"async () => {{ {photo} {JAVASCRIPT.format(url=app_url)} return answer; }}")
     assert len(answer["faces"]) == 1
 
 
