@@ -14,8 +14,8 @@ LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "n
 
 
 @pytest.fixture(scope="module")
-def score(repository, child_environment, random_model_folder, shared_data):
-    def run(*extra, processes=1, model=random_model_folder):
+def score(repository, child_environment, model_folder, shared_data):
+    def run(*extra, processes=1, model=model_folder):
         launch = (*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/score.py")
         return subprocess.run(
             [*launch, "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra],
@@ -25,7 +25,7 @@ def score(repository, child_environment, random_model_folder, shared_data):
     return run
 
 
-def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, random_model_folder, shared_data, tmp_path):
+def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, model_folder, shared_data, tmp_path):
     entries = []
     for processes in (1, 2):
         output = tmp_path / f"{processes}.json"
@@ -41,7 +41,7 @@ def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, random_mo
     import torch
 
     arrays = as_arrays(load_fer2013(shared_data / "fer2013", limit=61)["public_test"])
-    model, transform, _ = load_model(random_model_folder)
+    model, transform, _ = load_model(model_folder)
     with torch.inference_mode():
         predicted = [
             model(transform(Image.fromarray(image).convert("RGB"))[None]).argmax().item() for image in arrays.images
@@ -70,13 +70,13 @@ def test_views():
     assert len({view.tobytes() for view in ten}) == 10
 
 
-def test_logits_of_views_are_those_of_the_pictures(random_model_folder):
-    model, transform, _ = load_model(random_model_folder)
+def test_logits_of_views_are_those_of_the_pictures(model_folder):
+    model, transform, _ = load_model(model_folder)
     images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
     flip = predict(model, transform, images, "flip", batch_size=4)
     assert flip.shape == (3, 2, 7)
-    assert flip[:, 0] == pytest.approx(predict(model, transform, images)[:, 0], abs=1e-4)
-    assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-4)
+    assert flip[:, 0] == pytest.approx(predict(model, transform, images)[:, 0], abs=1e-3)
+    assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-3)
 
 
 def test_what_is_not_there_is_said_in_one_sentence(score, tmp_path):
