@@ -24,6 +24,8 @@ TINY = (
     "--checkpoint_minutes",
     "0",
 )
+# decoupled decay of 10 at a rate of 100 multiplies the weights by -1000 a step
+EXPLODING = ("--optimizer", "sgd", "--learning_rate", "[100, 100]", "--weight_decay", "10", "--gradient_clip", "null")
 FOLDER = {
     "README.md",
     "config.json",
@@ -167,7 +169,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, train, shared_data
         ((data, finished[0]), "holds a run already; go on with --resume"),
         ((data, finished[0], "--resume", "--seed", "7"), "--resume: seed differ from"),
         ((data, tmp_path / "a", "--label_smoothing", "0.9"), "label_smoothing: 0.9 is outside [0, 0.5]"),
-        ((data, tmp_path / "b", "--learning_rate", "[1.0e+9, 1.0e+9]", "--gradient_clip", "null"), "the loss is"),
+        ((data, tmp_path / "b", *EXPLODING), "the batch is rows"),
     ]:
         done = train(*arguments)
         assert done.returncode != 0 and said in done.stderr, (said, done.stderr[-2000:])
