@@ -167,7 +167,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, train, shared_data
     data = shared_data / "fer2013"
     for arguments, said in [
         ((data, finished[0]), "holds a run already; go on with --resume"),
-        ((data, finished[0], "--resume", "--seed", "7"), "--resume: seed differ from"),
+        ((data, finished[0], "--keep_checkpoints", "2", "--resume", "--seed", "7"), "--resume: seed differ from"),
         ((data, tmp_path / "a", "--label_smoothing", "0.9"), "label_smoothing: 0.9 is outside [0, 0.5]"),
         ((data, tmp_path / "b", *EXPLODING), "the batch is rows"),
     ]:
