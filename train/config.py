@@ -65,6 +65,8 @@ class TrainConfig:
         (0.5, 3.0), "inverse class frequency clipped to this range, then normalised to a mean of 1 a picture; none: off"
     )
     ferplus_weight: float = option(0.0, "part of the target that comes from FER+'s votes, 0-1")
+    teachers: tuple[str, ...] = option((), "runs (their --output folders) whose averaged probabilities are learnt")
+    distillation_weight: float = option(0.5, "part of the target that comes from `teachers`, where there are some, 0-1")
     mixup: float = option(0.0, "alpha of mixup's beta distribution, 0 switches it off")
     cutmix: float = option(0.0, "alpha of CutMix's beta distribution, 0 switches it off; with mixup: either, by halves")
 
@@ -145,6 +147,7 @@ RANGES = (
     ("ema_decay", 0, 0.99999),
     ("label_smoothing", 0, 0.5),
     ("ferplus_weight", 0, 1),
+    ("distillation_weight", 0, 1),
     ("mixup", 0, 10),
     ("cutmix", 0, 10),
     ("scale", 0.1, 2),

@@ -20,41 +20,55 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from train.sources import LABEL_NAMES, MIXED_TEST, USAGES, SourceError, read_source
+from train.hub_source import SPLIT_NAMES, is_hub_id, read_hub, resolve_revision
+from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError, join_ferplus, read_source
 
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 1  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 2  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
-SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test"}
+SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 
 
 @dataclass(frozen=True)
 class Arrays:
     """One split in memory: `images` uint8 [n, 48, 48], `labels` int64 [n], `votes` float32 [n, 10] or None,
-    `in_training` bool [n] (an exact duplicate of the picture is in Training)."""
+    `in_training` bool [n] (an exact duplicate of the picture is in Training) or None where there is no Training."""
 
     images: np.ndarray
     labels: np.ndarray
     votes: np.ndarray | None
-    in_training: np.ndarray
+    in_training: np.ndarray | None
 
 
-def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, cache_dir=None):
+def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, split_map=(), ferplus=None, cache_dir=None):
     """`datasets.DatasetDict` with `train`, `validation`, and `public_test`, `private_test`, `test` where they are.
+
+    `path` is a file or a folder, or a dataset of the Hub as `USER/NAME[@REVISION]`; for the latter `split_map` says
+    what its splits are, as pairs (its name, training, public_test, private_test, test or unknown). `ferplus` is the
+    path of FER+'s fer2013new.csv.
 
     Features: `image` (Image, 48x48 grey), `label` (ClassLabel in FER-2013's order), `row` (in the challenge's file, -1
     where unknown), `in_training` (an exact duplicate is in Training; false in train and validation), and
     `ferplus_votes` (ten counts) where the source has them. `test` is the folder version's mixture of PublicTest and
-    PrivateTest. `limit` keeps the first pictures of each official split. Cached as Arrow under `datasets`' own cache.
+    PrivateTest; a source without Training has test splits alone, without `in_training`. `limit` keeps the first
+    pictures of each official split. Cached as Arrow under `datasets`' own cache.
     Raises SourceError for data that can't be read.
     """
     options = {"fraction": validation_fraction, "seed": seed, "limit": limit, "version": CACHE_VERSION}
     cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE) / "fer2013"
-    folder = cache / hashlib.sha256(json.dumps([source_state(path), options]).encode()).hexdigest()[:32]
+    from_hub = not Path(path).exists() and is_hub_id(path)
+    if split_map and not from_hub:
+        raise SourceError(f"split_map is for datasets of the Hub; {path} says itself what its splits are")
+    state = [*resolve_revision(path), sorted(map(list, split_map))] if from_hub else source_state(path)
+    state += source_state(ferplus) if ferplus else []
+    folder = cache / hashlib.sha256(json.dumps([state, options]).encode()).hexdigest()[:32]
     if not folder.is_dir():
-        splits = build_splits(read_source(path), validation_fraction, seed, limit)
+        pictures = read_hub(*resolve_revision(path), split_map) if from_hub else read_source(path)
+        if ferplus:
+            pictures = join_ferplus(pictures, ferplus)
+        splits = build_splits(pictures, validation_fraction, seed, limit)
         building = folder.with_name(f".{folder.name}.{os.getpid()}")
         splits.save_to_disk(building)
         try:
@@ -84,18 +98,19 @@ def build_splits(pictures, validation_fraction, seed, limit):
     ]
     if differing:
         logger.warning("counts differ from FER-2013's: %s", ", ".join(differing))
-    if "Training" not in counts:
-        raise SourceError("the source holds no Training pictures")
-    hashes = picture_hashes(pictures.images)
     positions = {name: np.flatnonzero(pictures.usage == name)[:limit] for name in counts}
-    training = positions.pop("Training")
+    tests = {SPLITS[name]: positions[name] for name in SPLITS if name in positions}
+    if "Training" not in counts:
+        logger.warning("the source holds no Training pictures: no train split, and no telling of duplicates in it")
+        return datasets.DatasetDict({name: as_dataset(pictures, rows, None) for name, rows in tests.items()})
+    hashes = picture_hashes(pictures.images)
+    training = positions["Training"]
     known = np.unique(hashes[training])
     empty = np.flatnonzero(np.bincount(pictures.labels[training], minlength=len(LABEL_NAMES)) == 0)
     if len(empty):
         logger.warning("no Training picture of %s", ", ".join(LABEL_NAMES[one] for one in empty))
     mask = split_training(pictures.labels[training], hashes[training], validation_fraction, seed)
-    chosen = {"train": training[~mask], "validation": training[mask]}
-    chosen |= {SPLITS[name]: positions[name] for name in (*USAGES, MIXED_TEST) if name in positions}
+    chosen = {"train": training[~mask], "validation": training[mask]} | tests
     return datasets.DatasetDict(
         {
             name: as_dataset(pictures, rows, np.isin(hashes[rows], known) & (name not in ("train", "validation")))
@@ -109,14 +124,15 @@ def as_dataset(pictures, rows, in_training):
         "image": datasets.Image(),
         "label": datasets.ClassLabel(names=list(LABEL_NAMES)),
         "row": datasets.Value("int64"),
-        "in_training": datasets.Value("bool"),
     }
     columns = {
         "image": [{"bytes": as_png(image), "path": None} for image in pictures.images[rows]],
         "label": pictures.labels[rows],
         "row": pictures.row[rows],
-        "in_training": in_training,
     }
+    if in_training is not None:
+        features["in_training"] = datasets.Value("bool")
+        columns["in_training"] = in_training
     if pictures.votes is not None:
         features["ferplus_votes"] = datasets.List(datasets.Value("int64"), length=10)
         columns["ferplus_votes"] = list(pictures.votes[rows])
@@ -160,7 +176,8 @@ def as_arrays(split):
     encoded = table["image"].combine_chunks().field("bytes").to_pylist()
     images = np.stack([np.asarray(Image.open(io.BytesIO(one))) for one in encoded])
     votes = np.asarray(split["ferplus_votes"][:], np.float32) if "ferplus_votes" in split.column_names else None
-    return Arrays(images, np.asarray(split["label"][:], np.int64), votes, np.asarray(split["in_training"][:], bool))
+    known = np.asarray(split["in_training"][:], bool) if "in_training" in split.column_names else None
+    return Arrays(images, np.asarray(split["label"][:], np.int64), votes, known)
 
 
 def fingerprint(split):
@@ -199,18 +216,43 @@ def contact_sheet(split, path, columns=12):
     sheet.save(path)
 
 
+def add_data_flags(parser):
+    """--data, --split_map and --ferplus, for every command that reads FER-2013."""
+    parser.add_argument(
+        "--data",
+        required=True,
+        help="FER-2013: a CSV, image folders, parquet, a zip of these, or a dataset of the Hub USER/NAME[@REVISION]",
+    )
+    parser.add_argument(
+        "--split_map",
+        nargs="+",
+        type=split_pair,
+        default=[],
+        metavar="SPLIT=MEANING",
+        help=f"what the splits of a Hub dataset are: {', '.join(SPLIT_NAMES)}, as in test=private_test",
+    )
+    parser.add_argument("--ferplus", type=Path, help="FER+'s fer2013new.csv, joined by row (beside a CSV it is found)")
+
+
+def split_pair(text):
+    name, _, meaning = text.partition("=")
+    if not name or meaning not in SPLIT_NAMES:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected SPLIT=MEANING with one of {', '.join(SPLIT_NAMES)}")
+    return name, meaning
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="FER-2013: a CSV, folders, parquet, or a zip of one of these")
+    add_data_flags(parser)
     parser.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="contact sheet of train to write")
     args = parser.parse_args()
     try:
-        splits = load_fer2013(args.data)
+        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus)
     except SourceError as error:
         raise SystemExit(f"train.data: {error}") from None
     print(report(splits))
-    contact_sheet(splits["train"], args.sheet)
-    print(f"contact sheet, a row a class ({', '.join(LABEL_NAMES)}): {args.sheet}")
+    contact_sheet(next(iter(splits.values())), args.sheet)
+    print(f"contact sheet of {next(iter(splits))}, a row a class ({', '.join(LABEL_NAMES)}): {args.sheet}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from model_card.build import build_card
 from train.agreement import check_loaders
 from train.calibration import fit_temperature, fold_temperature
-from train.config import to_yaml
+from train.config import load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_model
 from train.machine import commit, hardware, portable
@@ -88,7 +88,8 @@ def looks_so_far(config):
 
 def describe_run(config, progress, lineage, looks):
     names = ["FER-2013 Training"]
-    if config.ferplus_weight:
+    teachers = [load_config(Path(run) / "train_config.yaml") for run in config.teachers]
+    if any(one.ferplus_weight for one in (config, *teachers)):
         names.append("FER+ votes")
     return {
         "seed": config.seed,

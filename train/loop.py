@@ -27,6 +27,7 @@ from train.mixing import mix_batch
 from train.model import freeze_backbone, set_training_mode
 from train.schedule import set_learning_rate
 from train.seeds import generator, mixed_seed
+from train.teachers import Teachers
 
 logger = logging.getLogger(__name__)
 STAGES = ("warmup", "finetune")
@@ -66,6 +67,7 @@ class Loop:
         self.pictures, self.targets, self.weights = (torch.as_tensor(part).to(device) for part in train_split)
         self.validation_pictures = torch.as_tensor(validation_split[0]).to(device)
         self.validation_labels = np.asarray(validation_split[1])
+        self.teachers = Teachers(config.teachers, self.targets.shape[1]).to(device) if config.teachers else None
         self.output = output
         self.model.to(device)
         if config.channels_last:
@@ -193,6 +195,10 @@ class Loop:
             images, targets, weights = mix_batch(
                 self.pictures, self.targets, self.weights, rows, batch, config, size, generator(*seed, 1)
             )
+            if self.teachers:
+                with process.autocast():
+                    taught = self.teachers(images)
+                targets = torch.lerp(targets, taught, config.distillation_weight)
             torch.manual_seed(mixed_seed(*seed, 2, offset))  # dropout and stochastic depth
             images = self.normalisation(images)
             if config.channels_last:

@@ -35,7 +35,7 @@ import yaml
 from PIL import Image
 
 from train.checkpoint import write_atomically
-from train.data import as_arrays, fingerprint, load_fer2013
+from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.machine import hardware, portable
 from train.metrics import evaluate_probabilities
 
@@ -205,7 +205,7 @@ def table(entry, title):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
-    parser.add_argument("--data", required=True, help="FER-2013: a CSV, image folders, parquet, or a zip")
+    add_data_flags(parser)
     parser.add_argument("--split", default="public_test", help="validation, public_test, private_test, ...")
     parser.add_argument("--views", nargs="+", default=["single"], choices=VIEWS, help="averaged views, named as such")
     parser.add_argument("--output", type=Path, help="JSON file for the figures; default: the folder's metrics.json")
@@ -221,7 +221,13 @@ def main():
         torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
     try:
         with process.main_process_first():
-            splits = load_fer2013(args.data, limit=args.limit, **split_options(args.model))
+            splits = load_fer2013(
+                args.data,
+                limit=args.limit,
+                split_map=args.split_map,
+                ferplus=args.ferplus,
+                **split_options(args.model),
+            )
         if args.split not in splits:
             raise ValueError(f"{args.data} has no split {args.split}; it has {', '.join(splits)}")
         entries = score_folder(

@@ -8,7 +8,7 @@ import logging
 import re
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,16 @@ logger = logging.getLogger(__name__)
 LABEL_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SYNONYMS = {
     "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happiness": "happy",
-    "sadness": "sad", "surprised": "surprise", "contempt": None,
+    "sadness": "sad", "surprised": "surprise",
 }  # fmt: skip
 SIZE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
 MIXED_TEST = "Test"  # the folder version's test/, where the file names do not tell Public from Private
+UNKNOWN = "Unknown"  # a split of the Hub's of which nobody has said what it is
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 LOOKED_FOR = (
     "a CSV with the columns emotion, pixels, Usage; folders train/<class>/ and test/<class>/ of pictures;"
-    " parquet files with the columns image, label, usage; a .zip of one of these"
+    " parquet files with the columns image, label, usage; a .zip of one of these; or a dataset of the Hub as USER/NAME"
 )
 
 
@@ -121,7 +122,8 @@ def read_csv(path):
         if values.min() < 0 or values.max() > 255:
             raise SourceError(f"{where}: a pixel of {values[(values < 0) | (values > 255)][0]}, expected 0 to 255")
         images[number], labels[number] = values.reshape(SIZE, SIZE), int(emotion)
-    votes = read_ferplus(path.with_name("fer2013new.csv"), len(table))
+    beside = path.with_name("fer2013new.csv")
+    votes = read_ferplus(beside, len(table)) if beside.is_file() else None
     usage = table["Usage"].str.strip().to_numpy(str)
     return Pictures(images, labels, usage, np.arange(len(table)), votes)
 
@@ -131,15 +133,26 @@ FERPLUS_NAMES = (
 )  # fmt: skip
 
 
-def read_ferplus(path, length):
-    """int64 [length, 10] votes of FER+'s fer2013new.csv, joined by row; None where it is not there."""
-    if not path.is_file():
-        return None
-    table = pd.read_csv(path)
+def join_ferplus(pictures, path):
+    """`pictures` with the votes of FER+'s fer2013new.csv at `path`, joined by the challenge's row numbers."""
+    if (pictures.row < 0).any():
+        raise SourceError(f"{path}: FER+ is joined by row, and these pictures do not tell their rows in fer2013.csv")
+    votes = read_ferplus(Path(path))
+    if pictures.row.max() >= len(votes):
+        raise SourceError(f"{path}: {len(votes)} rows, but the pictures' rows go to {pictures.row.max()}")
+    return replace(pictures, votes=votes[pictures.row])
+
+
+def read_ferplus(path, length=None):
+    """int64 [n, 10] votes of FER+'s fer2013new.csv. Raises SourceError where it is not of `length` rows."""
+    try:
+        table = pd.read_csv(path)
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path}: not a readable CSV: {error}") from None
     missing = [name for name in FERPLUS_NAMES if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    if len(table) != length:
+    if length is not None and len(table) != length:
         raise SourceError(f"{path}: {len(table)} rows for {length} pictures; they are joined by row")
     return table[list(FERPLUS_NAMES)].to_numpy(np.int64)
 
@@ -205,14 +218,20 @@ def class_folders(folder):
     found = {}
     for one in sorted(folder.iterdir()):
         if one.is_dir():
-            name = SYNONYMS.get(one.name.lower(), one.name.lower())
-            if name not in LABEL_NAMES:
-                raise SourceError(f"{one}: {one.name!r} is none of the classes {', '.join(LABEL_NAMES)}")
-            found[LABEL_NAMES.index(name)] = one
+            found[class_number(one.name, one)] = one
     absent = [name for number, name in enumerate(LABEL_NAMES) if number not in found]
     if absent:
         raise SourceError(f"{folder}: no folder for {', '.join(absent)}")
     return found
+
+
+def class_number(name, where):
+    """Number of the class that `name` means, in any case, synonyms too. Raises SourceError naming `where`."""
+    plain = name.strip().lower()
+    plain = SYNONYMS.get(plain, plain)
+    if plain not in LABEL_NAMES:
+        raise SourceError(f"{where}: {name!r} is none of the classes {', '.join(LABEL_NAMES)}")
+    return LABEL_NAMES.index(plain)
 
 
 class Decoder:

@@ -33,13 +33,14 @@ import tempfile
 from hub.commit import HubError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
-from train.data import LABEL_NAMES, SourceError, as_arrays, load_fer2013
+from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
 from train.finish import finish
 from train.loop import Loop, NotFiniteError, TrainingStopped
 from train.loss import class_weights, soft_targets
 from train.model import build_model
 from train.push import PushError, push_folder
 from train.seeds import mixed_seed
+from train.teachers import TEACHERS
 
 logger = logging.getLogger("train")
 
@@ -50,7 +51,7 @@ SPLITS = ("validation", "public_test", "private_test", "test", "unknown")
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file of the recipe, such as train/configs/scratch.yaml")
-    parser.add_argument("--data", required=True, help="FER-2013: a CSV, image folders, parquet, or a zip")
+    add_data_flags(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder of the run: checkpoints, logs, export/")
     parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --output")
     parser.add_argument(
@@ -123,8 +124,15 @@ def keep_or_refuse(args, config):
 def train_and_export(args, config, process):
     with process.main_process_first():
         splits = load_fer2013(
-            args.data, validation_fraction=config.validation_fraction, seed=config.split_seed, limit=config.limit
+            args.data,
+            validation_fraction=config.validation_fraction,
+            seed=config.split_seed,
+            limit=config.limit,
+            split_map=args.split_map,
+            ferplus=args.ferplus,
         )
+    if "train" not in splits:
+        raise SourceError(f"{args.data} holds no Training pictures; it has {', '.join(splits)}")
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
@@ -142,11 +150,15 @@ def train_and_export(args, config, process):
         (validation.images, validation.labels),
         args.output,
     )
+    if loop.teachers:
+        lineage = [*lineage, *loop.teachers.lineage]
     loop.max_steps = 1 if args.dry_run else None
     loop.fit(resume=args.resume)
     process.wait_for_everyone()
 
-    if process.is_main_process:
+    if config.architecture in TEACHERS:
+        logger.info("a teacher is not exported; a student takes it with --teachers %s", [str(args.output)])
+    elif process.is_main_process:
         export = args.output / "export"
         best = args.output / "best.safetensors"
         finish(export, config, splits, loop.progress, lineage, best, args.score, args.views)

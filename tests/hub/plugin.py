@@ -1,5 +1,6 @@
 """The stand-in Hub as a pytest fixture: a process of its own on a free port of loopback."""
 
+import base64
 import json
 import os
 import socket
@@ -41,6 +42,14 @@ class StandInHub:
 
     def faults(self, *faults):
         self.call("/_faults", list(faults))
+
+    def dataset(self, repo_id, files):
+        """Put `files` {path: text or bytes} into the dataset `repo_id`, as one commit; its id."""
+        encoded = {
+            path: base64.b64encode(body.encode() if isinstance(body, str) else body).decode()
+            for path, body in files.items()
+        }
+        return self.call(f"/_datasets/{repo_id}", encoded)["oid"]
 
     def commits(self, repo_id):
         """[{oid, files}], oldest first; empty where there is no such repository."""

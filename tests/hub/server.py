@@ -68,6 +68,12 @@ def commits(user: str, name: str):
     return [{"oid": oid, "files": sorted(files)} for oid, files in repository.commits] if repository else []
 
 
+@app.post("/_datasets/{user}/{name}")
+async def put_dataset(user: str, name: str, request: Request):
+    repository = hub.repositories.setdefault(f"{user}/{name}", Repository("dataset"))
+    return {"oid": repository.commit({k: base64.b64decode(v) for k, v in (await request.json()).items()})}
+
+
 @app.get("/api/whoami-v2")
 def whoami():
     return {
@@ -209,9 +215,23 @@ def entries(files):
 
 
 @app.get("/api/{plural}/{user}/{name}/tree/{revision:path}")
-def tree(plural: str, user: str, name: str, revision: str):
-    found = located(plural, user, name, revision)
-    return found if isinstance(found, Response) else entries(found[1])
+def tree(plural: str, user: str, name: str, revision: str, recursive: bool = False):
+    """The whole tree, or a folder's (REVISION/FOLDER), with the folders beneath it."""
+    found, folder = located(plural, user, name, revision), ""
+    if isinstance(found, Response) and "/" in revision:
+        revision, folder = revision.split("/", 1)
+        found = located(plural, user, name, revision)
+    if isinstance(found, Response):
+        return found
+    inside = {path: body for path, body in found[1].items() if not folder or path.startswith(f"{folder}/")}
+    if not inside:
+        return error(404, "EntryNotFound", f"{folder} does not exist")
+    depth = folder.count("/") + 1 if folder else 0
+    parts = [path.split("/") for path in inside]
+    below = {"/".join(part[:n]) for part in parts for n in range(depth + 1, len(part))}
+    folders = [{"type": "directory", "path": path, "oid": "0" * 40, "size": 0} for path in sorted(below)]
+    rows = [*folders, *entries(inside)]
+    return rows if recursive else [row for row in rows if row["path"].count("/") == depth]
 
 
 @app.post("/api/{plural}/{user}/{name}/paths-info/{revision:path}")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, split_training
-from train.sources import SourceError, read_source
+from train.sources import FERPLUS_NAMES, SourceError, read_source
 
 LIMIT = 300
 
@@ -150,7 +150,6 @@ PIXELS = " ".join(["7"] * 2304)
         (f"emotion,pixels,Usage\n0,300{PIXELS[1:]},Training\n", "row 1: a pixel of 300"),
         (f"emotion,pixels,Usage\n0,1.5{PIXELS[1:]},Training\n", "row 1: the pixels hold something"),
         (f"emotion,pixels,Usage\n0,{PIXELS},Testing\n", "row 1: Usage 'Testing'"),
-        (f"emotion,pixels,Usage\n0,{PIXELS},PublicTest\n", "no Training pictures"),
         ("", "not a readable CSV"),
     ],
 )
@@ -158,6 +157,39 @@ def test_a_bad_csv_is_refused_by_file_and_row(text, said, tmp_path):
     (tmp_path / "fer2013.csv").write_text(text)
     with pytest.raises(SourceError, match=said):
         load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+
+
+def test_a_source_of_test_pictures_alone_is_read_but_not_trained_on(layouts, repository, child_environment, tmp_path):
+    table = pd.read_csv(layouts["csv"])
+    table[table["Usage"] == "PublicTest"].to_csv(tmp_path / "fer2013.csv", index=False)
+    splits = load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
+    assert set(splits) == {"public_test"} and as_arrays(splits["public_test"]).in_training is None
+    done = subprocess.run(
+        [sys.executable, "train/train.py", "--data", tmp_path / "fer2013.csv", "--output", tmp_path / "run"],
+        cwd=repository, env=child_environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0 and "holds no Training pictures; it has public_test" in done.stderr
+
+
+def test_ferplus_votes_join_by_row_from_a_file_anywhere(layouts, reference, shared_data, tmp_path):
+    votes = np.tile(np.arange(len(pd.read_csv(layouts["csv"], usecols=["Usage"])))[:, None] % 11, (1, 10))
+    table = pd.DataFrame(votes, columns=FERPLUS_NAMES)
+    table.to_csv(tmp_path / "votes.csv", index=False)
+    for layout in ("csv", "parquet"):
+        options = {"ferplus": tmp_path / "votes.csv", "cache_dir": tmp_path / layout, "limit": LIMIT}
+        if layout == "parquet":  # rows of the whole file: more than the votes have
+            with pytest.raises(SourceError, match=f"{2 * LIMIT} rows, but the pictures' rows go to"):
+                load_fer2013(layouts[layout], **options)
+            continue
+        train = load_fer2013(layouts[layout], **options)["train"]
+        assert [row[0] for row in train["ferplus_votes"][:]] == [row % 11 for row in train["row"][:]]
+    with pytest.raises(SourceError, match="joined by row, and these pictures do not tell their rows"):
+        shutil.copytree(layouts["folders"], tmp_path / "f")
+        for path in (tmp_path / "f").rglob("*.jpg"):
+            path.rename(path.with_name("im" + path.name.replace("_", "")))
+        load_fer2013(tmp_path / "f", ferplus=tmp_path / "votes.csv", cache_dir=tmp_path / "cache")
+    with pytest.raises(SourceError, match="split_map is for datasets of the Hub"):
+        load_fer2013(layouts["csv"], split_map=[("train", "training")], cache_dir=tmp_path / "cache")
 
 
 def test_bad_folders_are_refused_by_name(layouts, tmp_path, caplog):

@@ -1,0 +1,114 @@
+"""Distillation: what a teacher is, what it teaches, and that a student's run is its own."""
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from train import augmentation
+from train.config import ConfigError, TrainConfig, load_config, to_yaml
+from train.loop import Loop
+from train.model import Normalisation, build_model
+from train.teachers import Teachers
+
+
+def finished_run(folder, seed, **options):
+    """What a teacher's training run leaves, with random weights that tell the classes apart a little."""
+    config = TrainConfig(architecture="fer_resnet9", input_size=48, drop_path_rate=0.0, **options)
+    torch.manual_seed(seed)
+    network, _, _ = build_model(config, 7)
+    torch.nn.init.normal_(network.get_classifier().weight, std=0.5)
+    folder.mkdir()
+    (folder / "train_config.yaml").write_text(to_yaml(config))
+    save_file(network.state_dict(), folder / "best.safetensors")
+    return network.eval()
+
+
+def test_a_teacher_starts_as_a_guess_and_learns(tmp_path):
+    config = load_config("train/configs/teacher.yaml")
+    torch.manual_seed(0)
+    network, normalise, _ = build_model(config, 7)
+    images, labels = torch.rand(14, 1, 48, 48), torch.arange(14) % 7
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
+    losses = []
+    for _ in range(25):
+        loss = torch.nn.functional.cross_entropy(network(normalise(images)), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(torch.log(torch.tensor(7.0)).item(), abs=0.2) and losses[-1] < 0.5
+
+
+def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
+    networks = [finished_run(tmp_path / name, seed) for seed, name in enumerate(("a", "b"))]
+    teachers = Teachers([tmp_path / "a", tmp_path / "b"], 7)
+    images = torch.rand(5, 1, 64, 64)
+    small = Normalisation()(augmentation.resize(images, 48))
+    expected = sum(network(small).softmax(1) for network in networks) / 2
+    torch.testing.assert_close(teachers(images), expected, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(networks[0](small).softmax(1), expected, atol=1e-2)
+    assert not any(parameter.requires_grad for parameter in teachers.parameters())
+    assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0]
+
+
+def test_what_is_no_finished_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere is no finished run"):
+        Teachers([tmp_path / "nowhere"], 7)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_the_student_learns_the_mixture_of_label_and_teachers(weight, tmp_path):
+    """The loss of the first step, computed by hand: with dropout and augmentation off the pictures are known."""
+    import accelerate
+
+    finished_run(tmp_path / "teacher", 0)
+    config = TrainConfig(
+        teachers=(str(tmp_path / "teacher"),), distillation_weight=weight, batch_size=8, input_size=48, epochs=(0, 1),
+        dropout=0.0, drop_path_rate=0.0, augmentation=False, class_weights=None, channels_last=False, ramp_epochs=0.0,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (8, 48, 48), generator=generator, dtype=torch.uint8)
+    targets = torch.eye(7)[torch.arange(8) % 7]
+    torch.manual_seed(0)
+    model, normalise, _ = build_model(config, 7)
+    process = accelerate.Accelerator(cpu=True)
+    loop = Loop(
+        config, process, model, normalise, (pictures, targets, torch.ones(8)), (pictures, targets.argmax(1)), tmp_path
+    )
+    images = pictures.unsqueeze(1).float() / 255
+    expected = (1 - weight) * targets + weight * loop.teachers(images)
+    model.train()
+    logits = model(normalise(images))
+    by_hand = -(expected * logits.log_softmax(1)).sum(1).mean().item()
+    loss = loop.step(model, torch.optim.SGD(model.parameters(), 0.0), torch.arange(8), 48)
+    assert loss.item() == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_teachers_run_and_its_students(shared_data, repository, child_environment, tmp_path):
+    """The commands of the recipe: a teacher's run exports nothing, a student's says who taught it."""
+    import json
+    import subprocess
+
+    base = ["accelerate", "launch", "--cpu", "--num_processes", "1", "train/train.py", "--data"]
+    base += [str(shared_data / "fer2013"), "--cpu_threads", "1", "--limit", "100", "--batch_size", "16"]
+    base += ["--class_weights", "null", "--score", "validation"]
+    runs = [
+        ["--config", "train/configs/teacher.yaml", "--epochs", "[0, 1]", "--output", str(tmp_path / "teacher")],
+        ["--input_size", "32", "--epochs", "[0, 1]", "--output", str(tmp_path / "student")]
+        + ["--teachers", f"[{tmp_path / 'teacher'}]"],
+    ]
+    for run in runs:
+        done = subprocess.run([*base, *run], cwd=repository, env=child_environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+    assert not (tmp_path / "teacher" / "export").exists()
+    training = json.loads((tmp_path / "student" / "export" / "metrics.json").read_text())["training"]
+    assert training["lineage"][0].startswith("taught by teacher: fer_resnet9")
+    assert training["datasets"] == ["FER-2013 Training", "FER+ votes"]  # the teacher's recipe has them
+
+
+def test_the_configuration_reads_back(tmp_path):
+    config = TrainConfig(teachers=("runs/a", "runs/b"), distillation_weight=0.7)
+    (tmp_path / "c.yaml").write_text(to_yaml(config))
+    assert load_config(tmp_path / "c.yaml") == config == dataclasses.replace(config)
