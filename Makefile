@@ -1,10 +1,10 @@
-# make app · make test · make train · make quality · make style
+# make app · make test · make soak · make train · make quality · make style
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data/fer2013
 BIN := $(VENV)/bin
 
-.PHONY: app test train quality style
+.PHONY: app test soak train quality style
 
 app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -12,6 +12,9 @@ app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:
 test: $(VENV)/.dev  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest --durations=10
+
+soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing
+	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py
 
 train: $(VENV)/.train  ## the shipped recipe; DATA=PATH of FER-2013
 	$(BIN)/accelerate launch train/train.py --config train/configs/scratch.yaml --data $(DATA) --output runs/scratch

@@ -17,6 +17,8 @@ class Limits:
     """Size of one video's file, and so of an upload."""
     picture_megapixels: float = 50.0
     """Pixels of a picture: what a phone's largest photograph has."""
+    webp_megapixels: float = 16.0
+    """Pixels of a WebP or AVIF picture, whose decoders take five times the memory of JPEG's."""
     decoded_megapixels: float = 12.6
     """Larger pictures are reduced to this as they are decoded; the sides of 50 megapixels halved come to 12.5."""
     faces: int = 100
