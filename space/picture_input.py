@@ -6,14 +6,14 @@ from pathlib import Path
 
 import gradio as gr
 
-from space.text import preferred_language
+from space.text import preferred_language, say
 
 
 def picture_input(**options):
     """A `gr.Image` that gives its function a path to the upload, or the bytes of a `data:` URL, or None when empty.
 
     Only this object's method is replaced: for a subclass Gradio would look for a front end of its own, and write a
-    .pyi file beside ours. That the path is an upload, and no other file of the machine, Gradio has checked before.
+    .pyi file beside ours.
     """
     image = gr.Image(type="filepath", image_mode=None, **options)
     image.preprocess = undecoded
@@ -28,7 +28,11 @@ def undecoded(payload):
             return base64.b64decode(payload.url.partition(",")[2], validate=True)
         except binascii.Error:
             return b"broken"  # no picture either: the decoder has the sentence
-    return Path(payload.path)
+    path = Path(payload.path or "").resolve()
+    # Gradio checks this only where the payload has a "meta"; without, any picture of the machine would be read.
+    if not path.is_relative_to(Path(gr.utils.get_upload_folder()).resolve()):
+        raise gr.Error(say("en", "address_refused"), print_exception=False)
+    return path
 
 
 def language_of(request):

@@ -1,5 +1,6 @@
 """Serving the page: what Gradio is told, and the headers and bounds that every request meets."""
 
+import json
 import logging
 import os
 import sys
@@ -8,6 +9,8 @@ import sys
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+import gradio as gr
+from gradio import processing_utils
 from starlette.middleware import Middleware
 
 from space.analysis import Analyzer
@@ -15,6 +18,7 @@ from space.classifier import ModelError
 from space.limits import LIMITS
 from space.page import build_page
 from space.photo_tab import EXAMPLE
+from space.text import say
 from space.theme import css, head, theme
 
 BASE64 = 4 / 3
@@ -33,8 +37,25 @@ HEADERS = [
 ]
 
 
+# Gradio's own doors that this app has no use for: they fetch addresses, run ffmpeg on uploads, or show its insides.
+CLOSED = ("proxy=", "process_recording", "vibe", "monitoring", "custom_component", "deep_link", "dev/", "runs")
+API_PREFIX = "/gradio_api/"
+
+
+def is_closed(path):
+    """Whether a request's decoded path leads to one of the closed doors, or asks `/file=` for another host's file."""
+    place = path.removeprefix(API_PREFIX).lstrip("/")
+    name, _, file = place.partition("file=")
+    return place.startswith(CLOSED) or (not name and "://" in file)
+
+
+async def fetch_nothing(url, cache_dir):
+    """In place of Gradio's download of an address in a request: visitors send pictures, we ask no other host."""
+    raise gr.Error(say("en", "address_refused"), print_exception=False)
+
+
 class Doorkeeper:
-    """ASGI middleware: refuses bodies beyond the limits while they arrive, and adds the headers of `HEADERS`."""
+    """ASGI middleware: refuses bodies beyond the limits as they arrive and closed doors; adds `HEADERS` to answers."""
 
     def __init__(self, app):
         self.app = app
@@ -42,6 +63,9 @@ class Doorkeeper:
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            return
+        if is_closed(scope["path"]):
+            await self.answer(send, 404, "Not found.")
             return
         upload = scope["path"].endswith("/upload")
         limit = (LIMITS.video_megabytes if upload else LIMITS.picture_megabytes * BASE64) * 1e6 + 1e5
@@ -69,16 +93,19 @@ class Doorkeeper:
             await self.refuse(send)
 
     async def refuse(self, send):
-        sentence = (
-            f'{{"detail": "The request is too large: {LIMITS.picture_megabytes:g} MB for a picture is the most."}}'
+        await self.answer(
+            send, 413, f"The request is too large: {LIMITS.picture_megabytes:g} MB for a picture is the most."
         )
+
+    async def answer(self, send, status, sentence):
         headers = [(b"content-type", b"application/json"), (b"connection", b"close"), *HEADERS]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
-        await send({"type": "http.response.body", "body": sentence.encode()})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": json.dumps({"detail": sentence}).encode()})
 
 
 def serve(analyzer: Analyzer, **launch):
     """Serve the page; keyword arguments go to Gradio's `launch`. Address and port: GRADIO_SERVER_NAME and _PORT."""
+    processing_utils.async_ssrf_protected_download = fetch_nothing
     page, i18n = build_page(analyzer)
     return page.launch(
         theme=theme(),
