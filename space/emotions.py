@@ -1,7 +1,8 @@
 """The look of each emotion: one colour for light pages, one for dark ones, one for boxes on photographs.
 
-The hues are Okabe and Ito's (2008), made for colour-blind eyes, moved in lightness until each has a contrast of at
-least 3 to 1 with the page behind it in its mode (WCAG 2.2, 1.4.11; `tests/space/test_emotions.py` computes it).
+Hues alone do not do for colour-blind eyes: the seven differ in lightness too, found by a search for the largest least
+distance in CIELAB as seen by normal, deuteranopic and protanopic eyes, with a contrast of at least 3 to 1 with what
+is behind them in each mode (WCAG 2.2, 1.4.11). `tests/space/test_emotions.py` computes both.
 Colour is never the only sign: a name or a number always stands beside it.
 """
 
@@ -18,13 +19,13 @@ class Colours(NamedTuple):
 PAGE = Colours("#ffffff", "#16181d")
 
 PALETTE = {
-    "angry": Colours("#c2410c", "#ff8552"),
-    "disgust": Colours("#5b7f00", "#a9cf4a"),
-    "fear": Colours("#7e3fa0", "#c89bea"),
-    "happy": Colours("#b07400", "#f5c04a"),
-    "sad": Colours("#0a62b0", "#66b1ff"),
-    "surprise": Colours("#00857c", "#3fd0c3"),
-    "neutral": Colours("#5d6675", "#aab3c2"),
+    "angry": Colours("#e1655a", "#d94f38"),
+    "disgust": Colours("#2b6618", "#b5f03c"),
+    "fear": Colours("#591774", "#a14bff"),
+    "happy": Colours("#a48b08", "#ffec94"),
+    "sad": Colours("#1866cd", "#5dadff"),
+    "surprise": Colours("#0d9ab0", "#10939b"),
+    "neutral": Colours("#515c66", "#fafbff"),
 }
 
 OTHERS = [Colours("#b3246b", "#ff8fc6"), Colours("#7a5230", "#d6a77f"), Colours("#3b4cc0", "#9db0ff")]

@@ -10,6 +10,24 @@ FOLDER = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "DejaVu Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
 
+# Gradio's own parts: what its variables do not reach.
+GRADIO = """
+#head, #foot { padding-left: 0; padding-right: 0; }
+#head > *, #foot > * { padding-left: 0 !important; padding-right: 0 !important; }
+#accept { align-self: flex-start; width: auto; max-width: 100%; padding: 10px 22px; }
+#run-pictures, #pictures-csv { flex-grow: 0; min-width: min(100%, 240px) !important; }
+#tabs .icon-button-wrapper button, #video-result [aria-label="full-screen"],
+#pictures td button { min-width: 24px; min-height: 24px; } /* WCAG 2.2, 2.5.8 */
+#pictures button:has(.icon-mode) { display: none; } /* a button within a button; clearing and choosing anew remains */
+#video-result video { max-height: 60vh; }
+.fer-toggle { flex-basis: 100%; }
+.fer-about { contain: inline-size; } /* long lines scroll in their own box and do not widen the page */
+.fer-about pre { white-space: pre; }
+@media (max-width: 760px) {
+  #tabs button[role="tab"] { padding-left: 7px; padding-right: 7px; }
+}
+"""
+
 
 def theme():
     """Gradio's base with our surfaces, radii and accent."""
@@ -41,7 +59,7 @@ def theme():
         button_primary_background_fill="#3d4fb8",
         button_primary_background_fill_hover="#33439f",
         button_primary_background_fill_dark="#4f62d0",
-        button_primary_background_fill_hover_dark="#5e70dc",
+        button_primary_background_fill_hover_dark="#4456c2",
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#ffffff",
         button_secondary_background_fill="#f4f5f8",
@@ -49,11 +67,17 @@ def theme():
         button_secondary_text_color="#1b1f27",
         button_secondary_text_color_dark="#eef0f4",
         color_accent="#3d4fb8",
+        table_even_background_fill="#f4f5f8",
+        table_even_background_fill_dark="#1f232b",
+        table_odd_background_fill=PAGE.light,
+        table_odd_background_fill_dark=PAGE.dark,
+        link_text_color="#3d4fb8",
+        link_text_color_dark="#a9b6ff",
     )
 
 
 def css(label_names):
-    return css_variables(label_names) + (FOLDER / "style.css").read_text(encoding="utf-8")
+    return css_variables(label_names) + (FOLDER / "style.css").read_text(encoding="utf-8") + GRADIO
 
 
 def head():
