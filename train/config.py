@@ -65,6 +65,12 @@ class TrainConfig:
         (0.5, 3.0), "inverse class frequency clipped to this range, then normalised to a mean of 1 a picture; none: off"
     )
     ferplus_weight: float = option(0.0, "part of the target that comes from FER+'s votes, 0-1")
+    small_loss_drop: float = option(
+        0.0, "part of a process's batch with the largest loss that is not learnt, against wrong labels, 0-0.5"
+    )
+    small_loss_ramp: float = option(
+        5.0, "epochs over which `small_loss_drop` grows from 0: a network learns noise late"
+    )
     teachers: tuple[str, ...] = option((), "runs (their --output folders) whose averaged probabilities are learnt")
     distillation_weight: float = option(0.5, "part of the target that comes from `teachers`, where there are some, 0-1")
     mixup: float = option(0.0, "alpha of mixup's beta distribution, 0 switches it off")
@@ -99,6 +105,11 @@ class TrainConfig:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name}: {getattr(self, name)!r} is none of {', '.join(allowed)}")
+        unknown = [name for name in self.report_to if name not in TRACKERS]
+        if unknown:
+            raise ConfigError(
+                f"report_to: {', '.join(unknown)} is none of {', '.join(TRACKERS)}; TensorBoard is always on"
+            )
         if sum(self.epochs) == 0:
             raise ConfigError("epochs: both stages are 0, nothing would be trained")
         if self.batch_size % self.gradient_accumulation:
@@ -147,6 +158,8 @@ RANGES = (
     ("ema_decay", 0, 0.99999),
     ("label_smoothing", 0, 0.5),
     ("ferplus_weight", 0, 1),
+    ("small_loss_drop", 0, 0.5),
+    ("small_loss_ramp", 0, 10_000),
     ("distillation_weight", 0, 1),
     ("mixup", 0, 10),
     ("cutmix", 0, 10),
@@ -162,6 +175,7 @@ RANGES = (
     ("checkpoint_minutes", 0, 10_000),
     ("keep_checkpoints", 1, 1000),
 )
+TRACKERS = ("wandb", "trackio")
 CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "mixed_precision": ("no", "fp16", "bf16"),

@@ -104,7 +104,7 @@ def describe_run(config, progress, lineage, looks):
         "pictures_seen": progress.pictures,
         "epochs": len(progress.history),
         "best_epoch": progress.best_epoch + 1,
-        "energy_kwh": None,
+        "energy_kwh": progress.energy_kwh,
         "public_test_looks": looks,
         "lineage": lineage,
         "datasets": names,

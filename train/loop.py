@@ -50,6 +50,7 @@ class Progress:
     total_steps: int = 0  # optimizer steps over the run
     loss_sum: float = 0.0  # of this epoch's steps so far
     seconds: float = 0.0  # spent in training and validation, over all resumptions
+    energy_kwh: float | None = 0.0  # over all resumptions; None as soon as a part was not measured
     epoch_seconds: float = 0.0
     pictures: int = 0
     best: float = -math.inf
@@ -76,6 +77,7 @@ class Loop:
         self.progress = Progress()
         self.stop_signal = None
         self.max_steps = None  # of each epoch, for a dry run
+        self.energy = None  # an EnergyMeter, where energy is measured
         self.saved_at = time.monotonic()
         self.steps_per_epoch = len(self.pictures) // config.batch_size
         if self.steps_per_epoch == 0:
@@ -188,6 +190,7 @@ class Loop:
         seed = (config.seed, self.progress.epoch, self.progress.step)
         parts = config.gradient_accumulation
         share = len(rows) // (process.num_processes * parts)
+        drop = config.small_loss_drop * min(1, self.progress.epoch / max(config.small_loss_ramp, 1e-9))
         total = torch.zeros((), device=process.device)
         for part in range(parts):
             offset = (process.process_index * parts + part) * share
@@ -196,15 +199,13 @@ class Loop:
                 self.pictures, self.targets, self.weights, rows, batch, config, size, generator(*seed, 1)
             )
             if self.teachers:
-                with process.autocast():
-                    taught = self.teachers(images)
-                targets = torch.lerp(targets, taught, config.distillation_weight)
+                targets = torch.lerp(targets, self.teachers(images), config.distillation_weight)
             torch.manual_seed(mixed_seed(*seed, 2, offset))  # dropout and stochastic depth
             images = self.normalisation(images)
             if config.channels_last:
                 images = images.contiguous(memory_format=torch.channels_last)
             with process.no_sync(model) if part < parts - 1 else contextlib.nullcontext():
-                loss = soft_target_loss(model(images), targets, weights) / parts
+                loss = soft_target_loss(model(images), targets, weights, drop) / parts
                 process.backward(loss)
             total += loss.detach()
         if config.gradient_clip:
@@ -316,6 +317,8 @@ class Loop:
     def save(self, optimizer):
         self.saved_at = time.monotonic()
         if self.accelerator.is_main_process:
+            measured = self.energy and self.progress.energy_kwh is not None
+            self.progress.energy_kwh = self.progress.energy_kwh + self.energy.lap() if measured else None
             state = {
                 "progress": asdict(self.progress),
                 "model": self.model.state_dict(),

@@ -54,7 +54,15 @@ def class_weights(labels, num_classes, clip):
     return torch.from_numpy(weights * len(labels) / (weights * counts).sum()).float()
 
 
-def soft_target_loss(logits, targets, weights=None):
-    """Mean over the pictures of w_i times the cross entropy with soft targets; all arguments [n, K], [n, K], [n]."""
+def soft_target_loss(logits, targets, weights=None, drop=0.0):
+    """Mean over the pictures of w_i times the cross entropy with soft targets; arguments [n, K], [n, K], [n].
+
+    The `drop` part of the pictures with the largest cross entropy (unweighted, so that no class is dropped for its
+    weight) is left out: small-loss selection, as co-teaching does it (Han et al. 2018), by the network's own loss.
+    """
     losses = -(targets * torch.log_softmax(logits.float(), dim=1)).sum(1)
-    return (losses if weights is None else losses * weights).mean()
+    weighted = losses if weights is None else losses * weights
+    left_out = int(drop * len(losses))
+    if left_out:
+        weighted = weighted[losses.detach().argsort()[: len(losses) - left_out]]
+    return weighted.mean()

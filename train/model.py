@@ -6,6 +6,7 @@ from pathlib import Path
 
 import timm
 import torch
+from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -35,7 +36,13 @@ def build_model(config, num_classes):
     options = {"num_classes": num_classes, "drop_rate": config.dropout, "drop_path_rate": config.drop_path_rate}
     if config.pretrained == "hub":
         name = f"{config.architecture}.{config.pretrained_tag}"
-        model = timm.create_model(name, pretrained=True, **options)
+        try:
+            model = timm.create_model(name, pretrained=True, **options)
+        except (OSError, RuntimeError, HfHubHTTPError) as error:
+            raise ConfigError(
+                f"pretrained: timm/{name} can't be had from the Hub ({type(error).__name__}: {str(error)[:200]});"
+                " --pretrained PATH takes a file or a model folder, --pretrained none starts from scratch"
+            ) from None
         pretrained = model.pretrained_cfg
         normalisation = Normalisation(sum(pretrained["mean"]) / 3, sum(pretrained["std"]) / 3)
         initialise_classifier(model)

@@ -77,16 +77,16 @@ class Teachers(nn.Module):
         Raises ConfigError for one without configuration or weights.
         """
         super().__init__()
-        self.networks, self.normalisations, self.sizes, self.lineage = nn.ModuleList(), [], [], []
+        self.networks, self.normalisations, self.configs, self.lineage = nn.ModuleList(), [], [], []
         for run in map(Path, runs):
             if not (run / "train_config.yaml").is_file() or not (run / "best.safetensors").is_file():
                 raise ConfigError(f"teachers: {run} is no finished run: it needs train_config.yaml, best.safetensors")
             config = load_config(run / "train_config.yaml", {"pretrained": "none"})
             network, _, _ = build_model(config, num_classes)
             normalisation, _ = load_weights(network, run / "best.safetensors")
-            self.networks.append(network.eval().requires_grad_(False))
+            self.networks.append(network.eval().requires_grad_(False).to(memory_format=torch.channels_last))
             self.normalisations.append(normalisation)
-            self.sizes.append(config.input_size)
+            self.configs.append(config)
             parameters = sum(one.numel() for one in network.parameters()) / 1e6
             self.lineage.append(
                 f"taught by {run.name}: {config.architecture}, {parameters:.1f}M parameters,"
@@ -95,9 +95,11 @@ class Teachers(nn.Module):
 
     @torch.no_grad()
     def forward(self, images):
-        """float32 [n, K] mean probabilities for float32 [n, 1, h, w] in [0, 1], resized to each teacher's own size."""
+        """float32 [n, K] mean probabilities for [n, 1, h, w] in [0, 1], each teacher at its own size and precision."""
         probabilities = 0
-        for network, normalise, size in zip(self.networks, self.normalisations, self.sizes, strict=True):
-            pictures = normalise(augmentation.resize(images, size)).contiguous(memory_format=torch.channels_last)
-            probabilities = probabilities + network(pictures).float().softmax(1)
+        for network, normalise, config in zip(self.networks, self.normalisations, self.configs, strict=True):
+            pictures = normalise(augmentation.resize(images, config.input_size))
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"):
+                logits = network(pictures.contiguous(memory_format=torch.channels_last))
+            probabilities = probabilities + logits.float().softmax(1)
         return probabilities / len(self.networks)

@@ -26,6 +26,7 @@ except ModuleNotFoundError as error:
 import argparse
 import dataclasses
 import datetime
+import importlib.util
 import logging
 import os
 import tempfile
@@ -34,6 +35,7 @@ from hub.commit import HubError
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
+from train.energy import EnergyMeter
 from train.finish import finish
 from train.loop import Loop, NotFiniteError, TrainingStopped
 from train.loss import class_weights, soft_targets
@@ -62,6 +64,9 @@ def parse(arguments=None):
         "--views", nargs="+", default=["single"], choices=("single", "flip", "ten_crop"), metavar="VIEW"
     )
     parser.add_argument("--cpu_threads", type=int, help="threads of a process on the CPU; default: all cores, shared")
+    parser.add_argument(
+        "--measure_energy", action="store_true", help="CodeCarbon's estimate goes into metrics and card"
+    )
     parser.add_argument("--push_to_hub", metavar="USER/NAME", help="push the model folder there when it is done")
     add_flags(parser)
     return parser.parse_args(arguments)
@@ -71,6 +76,9 @@ def main(arguments=None):
     args = parse(arguments)
     try:
         config = load_config(args.config, flag_overrides(args))
+        for name in config.report_to:
+            if importlib.util.find_spec(name) is None:  # Accelerate would leave it out without a word
+                raise ConfigError(f"report_to: {name} is not installed: pip install {name}")
     except ConfigError as error:
         sys.exit(f"train/train.py: {error}")
     if not args.dry_run:
@@ -152,6 +160,7 @@ def train_and_export(args, config, process):
     )
     if loop.teachers:
         lineage = [*lineage, *loop.teachers.lineage]
+    loop.energy = EnergyMeter() if args.measure_energy and process.is_main_process else None
     loop.max_steps = 1 if args.dry_run else None
     loop.fit(resume=args.resume)
     process.wait_for_everyone()

@@ -68,9 +68,9 @@ def commits(user: str, name: str):
     return [{"oid": oid, "files": sorted(files)} for oid, files in repository.commits] if repository else []
 
 
-@app.post("/_datasets/{user}/{name}")
-async def put_dataset(user: str, name: str, request: Request):
-    repository = hub.repositories.setdefault(f"{user}/{name}", Repository("dataset"))
+@app.post("/_{plural}/{user}/{name}")
+async def put_files(plural: str, user: str, name: str, request: Request):
+    repository = hub.repositories.setdefault(f"{user}/{name}", Repository(kinds(plural)))
     return {"oid": repository.commit({k: base64.b64decode(v) for k, v in (await request.json()).items()})}
 
 

@@ -64,3 +64,19 @@ def test_votes_that_are_asked_for_and_missing_are_an_error():
 
 def test_targets_are_distributions():
     assert soft_targets(LABELS, None, 7, 0.06, 0).sum(1).tolist() == pytest.approx([1] * 6)
+
+
+def test_small_loss_selection_leaves_out_the_pictures_that_fit_worst_whatever_their_weight():
+    targets = soft_targets(np.zeros(4, int), None, 7, 0, 0)
+    logits = torch.zeros(4, 7, requires_grad=True)
+    with torch.no_grad():
+        logits[:, 0] = torch.tensor([3.0, -5.0, 1.0, 2.0])  # the second looks mislabelled
+    weights = torch.tensor([1.0, 0.1, 1.0, 1.0])
+    loss = soft_target_loss(logits, targets, weights, drop=0.25)
+    kept = [0, 2, 3]
+    assert loss.item() == pytest.approx(soft_target_loss(logits[kept], targets[kept], weights[kept]).item())
+    loss.backward()
+    assert logits.grad[1].abs().sum() == 0 and (logits.grad[kept].abs().sum(1) > 0).all()
+    assert (
+        soft_target_loss(logits, targets, weights, drop=0.2).item() == soft_target_loss(logits, targets, weights).item()
+    )  # under one picture of the batch: nothing is left out

@@ -170,9 +170,30 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, train, shared_data
         ((data, finished[0], "--keep_checkpoints", "2", "--resume", "--seed", "7"), "--resume: seed differ from"),
         ((data, tmp_path / "a", "--label_smoothing", "0.9"), "label_smoothing: 0.9 is outside [0, 0.5]"),
         ((data, tmp_path / "b", *EXPLODING), "the batch is rows"),
+        ((data, tmp_path / "c", "--report_to", "[mlflow]"), "report_to: mlflow is none of wandb, trackio"),
     ]:
         done = train(*arguments)
         assert done.returncode != 0 and said in done.stderr, (said, done.stderr[-2000:])
+
+
+def test_energy_and_trackers_are_recorded_where_they_are_asked_for(
+    repository, child_environment, shared_data, tmp_path
+):
+    import sqlite3
+
+    extra = ("--score", "validation", "--measure_energy", "--report_to", "[trackio]")
+    done = subprocess.run(
+        command(shared_data / "fer2013", tmp_path / "run", *extra), cwd=repository, capture_output=True, text=True,
+        env=child_environment | {"TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    export = tmp_path / "run" / "export"
+    energy = json.loads((export / "metrics.json").read_text())["training"]["energy_kwh"]
+    assert 0 < energy < 0.1  # seconds of a few cores: over nothing, under 100 Wh
+    assert f"{energy:.3f} kWh (CodeCarbon's estimate)" in (export / "README.md").read_text()
+    with sqlite3.connect(tmp_path / "trackio" / "fer.db") as database:
+        rows = database.execute("SELECT metrics FROM metrics").fetchall()
+    assert any("validation_accuracy" in str(row) for row in rows)
 
 
 def test_a_dry_run_goes_the_whole_way_and_leaves_nothing(train, shared_data, tmp_path):
