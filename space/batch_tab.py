@@ -52,8 +52,9 @@ def build(analyzer: Analyzer, i18n):
     pictures = gr.File(
         label=i18n("tab_batch"), file_count="multiple", file_types=["image"], height=170, elem_id="pictures"
     )
-    run = gr.Button(i18n("batch_run"), variant="primary", elem_id="run-pictures")
-    download = gr.DownloadButton(i18n("batch_csv"), visible=False, elem_id="pictures-csv")
+    with gr.Row():
+        run = gr.Button(i18n("batch_run"), variant="primary", elem_id="run-pictures")
+        download = gr.DownloadButton(i18n("batch_csv"), visible=False, elem_id="pictures-csv")
     gallery = gr.HTML(elem_id="gallery", apply_default_css=False, min_height=80)
     run.click(
         read,

@@ -1,5 +1,10 @@
 """The page: its tabs, and the texts that depend on who reads them."""
 
+import math
+import os
+import sys
+from importlib.util import find_spec
+
 import gradio as gr
 
 from space import batch_tab, live_tab, photo_tab, video_tab
@@ -13,8 +18,18 @@ from space.text import languages, say
 CACHE_SECONDS = (60, 120)  # how often Gradio looks for uploads to delete, and how old they may be
 
 
+def prepare_mcp(environment=os.environ):
+    """Where GRADIO_MCP_SERVER asks for the API as MCP tools: ends with a sentence where Gradio's extra is missing."""
+    if environment.get("GRADIO_MCP_SERVER", "").lower() not in ("1", "true", "yes", "on"):
+        return
+    if find_spec("mcp") is None:
+        sys.exit("app.py: GRADIO_MCP_SERVER needs Gradio's extra for MCP: pip install 'gradio[mcp]'")
+    environment["GRADIO_MCP_SERVER"] = "true"  # the one word that Gradio itself understands
+
+
 def build_page(analyzer: Analyzer):
     """(`gr.Blocks`, `gr.I18n`) of the whole app, not yet served."""
+    prepare_mcp()
     i18n = gr.I18n(**languages())
 
     def greet(request: gr.Request):
@@ -44,6 +59,15 @@ def build_page(analyzer: Analyzer):
             with gr.Tab(i18n("tab_about"), id="about", elem_id="tab-about"):
                 about = gr.HTML(elem_id="about", apply_default_css=False)
         foot = gr.HTML(foot_html("en"), elem_id="foot", apply_default_css=False)
+
+        async def leave(request: gr.Request):
+            """End the streams of a closed tab: Gradio would hold their places until their turn is over."""
+            for event in list(page._queue.event_ids_to_events.values()):
+                if event.session_hash == request.session_hash and event.streaming:
+                    event.run_time, event.closed = math.inf, True  # as its own /stream/ID/close does
+                    event.signal.set()
+
+        page.unload(leave)
         page.load(
             greet,
             None,

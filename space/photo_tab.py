@@ -21,6 +21,57 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('.fer-occlude');
   if (button) window.ferOcclusion(button, (question) => server.occlusion(question));
 });
+
+/* Ctrl+V anywhere on the tab: Gradio itself only has a button for it. */
+document.addEventListener('paste', (event) => {
+  const file = [...event.clipboardData.files].find(({ type }) => type.startsWith('image/'));
+  const input = document.querySelector('#photo input[type=file]');
+  if (!file || !input || !element.closest('[role=tabpanel]')?.checkVisibility()) return;
+  const files = new DataTransfer();
+  files.items.add(file);
+  input.files = files.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+});
+
+/* A saved picture has the pixels of the upright original, which the browser holds beside the result; where it can't
+   show the original (TIFF), page.js saves the preview. */
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('.fer-save[data-kind=png]');
+  const original = document.querySelector('#photo img');
+  if (!button || !original?.naturalWidth) return;
+  const result = button.closest('.fer-result');
+  const preview = result.querySelector('.fer-stage img');
+  const { naturalWidth: width, naturalHeight: height } = original;
+  if (Math.abs((width / height) * (preview.naturalHeight / preview.naturalWidth) - 1) > 0.02) return;
+  event.stopPropagation();
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const pen = canvas.getContext('2d');
+  const unit = Math.max(12, Math.round(Math.max(width, height) / 60));
+  pen.drawImage(original, 0, 0);
+  pen.font = `600 ${unit}px system-ui, sans-serif`;
+  const boxes = result.querySelectorAll('.fer-box');
+  JSON.parse(result.dataset.result).faces.forEach(({ box: [x, y, w, h] }, index) => {
+    const text = boxes[index].textContent.trim();
+    const top = y > unit * 1.6 ? y - unit * 1.5 : y;
+    const colour = getComputedStyle(boxes[index]).getPropertyValue('border-top-color');
+    pen.lineWidth = Math.max(2, unit / 6);
+    pen.strokeStyle = colour;
+    pen.strokeRect(x, y, w, h);
+    pen.fillStyle = '#14161b';
+    pen.fillRect(x, top, pen.measureText(text).width + unit, unit * 1.5);
+    pen.fillStyle = colour;
+    pen.fillRect(x, top, unit * 0.3, unit * 1.5);
+    pen.fillStyle = '#fff';
+    pen.fillText(text, x + unit * 0.6, top + unit * 1.1);
+  });
+  canvas.toBlob((blob) => {
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(blob);
+    link.download = 'faces.png';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }, 'image/png');
+});
 """
 
 
@@ -45,7 +96,15 @@ def build(analyzer: Analyzer, i18n):
         return result_html(analysis, decoded.image, language), gr.Button(visible=not analysis.faces)
 
     def predict(picture) -> dict:
-        """Find the faces of a picture and read their expressions."""
+        """Find the faces of a picture and read which of the model's expressions each shows.
+
+        Args:
+            picture: A picture's file, at most 20 MB and 50 megapixels: JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF.
+
+        Returns:
+            faces: for each its box [x, y, width, height] in pixels of the upright picture, emotion, confidence and
+            probabilities (0 to 1); model, detector, and timing_ms in milliseconds. An expression is not a feeling.
+        """
         if picture is None:
             raise gr.Error(say("en", "picture_missing"), print_exception=False)
         try:

@@ -37,6 +37,7 @@ def build(analyzer: Analyzer, i18n):
         return (
             gr.Video(str(folder / "faces.mp4"), visible=True),
             timeline_html(analysis, language),
+            gr.DownloadButton(value=str(folder / "faces.mp4"), visible=True),
             gr.DownloadButton(value=str(folder / "faces.csv"), visible=True),
         )
 
@@ -61,15 +62,16 @@ def build(analyzer: Analyzer, i18n):
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=280):
-            video = gr.File(label=i18n("video"), file_types=["video"], height=170, elem_id="video")
+            video = gr.File(label=i18n("your_video"), file_types=["video"], height=170, elem_id="video")
             run = gr.Button(i18n("video_run"), variant="primary", elem_id="run-video")
+            keep = gr.DownloadButton(i18n("video_save"), visible=False, elem_id="video-save")
             download = gr.DownloadButton(i18n("video_csv"), visible=False, elem_id="video-csv")
         with gr.Column(scale=2, min_width=320):
             played = gr.Video(
                 label=i18n("video_result"),
                 interactive=False,
                 visible=False,
-                buttons=["download"],
+                buttons=[],
                 elem_id="video-result",
             )
             timeline = gr.HTML(elem_id="timeline", apply_default_css=False, min_height=80)
@@ -77,7 +79,7 @@ def build(analyzer: Analyzer, i18n):
     run.click(
         read,
         video,
-        [played, timeline, download],
+        [played, timeline, keep, download],
         api_visibility="private",
         show_progress="full",
         show_progress_on=timeline,

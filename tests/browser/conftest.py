@@ -8,8 +8,10 @@ import sys
 import time
 import urllib.request
 
+import av
 import pytest
 from matplotlib.cbook import get_sample_data
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 PATIENCE_SECONDS = float(os.environ.get("FER_TEST_PATIENCE", 30))  # for one step of a page on a busy machine
@@ -120,3 +122,17 @@ def open_page(browser, app_url):
 def portrait():
     """Path of a portrait with one face, in the public domain."""
     return str(get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
+@pytest.fixture(scope="session")
+def film(portrait, tmp_path_factory):
+    """One second of the portrait at 5 frames a second."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
+        with Image.open(portrait) as image:
+            for _ in range(5):
+                output.mux(stream.encode(av.VideoFrame.from_image(image)))
+        output.mux(stream.encode())
+    return path

@@ -12,20 +12,6 @@ from PIL import Image
 from playwright.sync_api import expect
 
 
-@pytest.fixture(scope="module")
-def film(portrait, tmp_path_factory):
-    """One second of the portrait at 5 frames a second."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=5)
-        stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
-        with Image.open(portrait) as image:
-            for _ in range(5):
-                output.mux(stream.encode(av.VideoFrame.from_image(image)))
-        output.mux(stream.encode())
-    return path
-
-
 def test_a_video_is_drawn_timed_and_saved(open_page, film):
     page = open_page()
     page.get_by_role("tab", name="Video").click()
@@ -36,6 +22,9 @@ def test_a_video_is_drawn_timed_and_saved(open_page, film):
     source = page.locator("#video-result video").get_attribute("src")
     with av.open(io.BytesIO(urllib.request.urlopen(source).read())) as drawn:
         assert sum(1 for _ in drawn.decode(video=0)) == 5
+    with page.expect_download() as download:
+        page.locator("#video-save").click()
+    assert download.value.path().read_bytes() == urllib.request.urlopen(source).read()
     with page.expect_download() as download:
         page.locator("#video-csv").click()
     rows = list(csv.DictReader(download.value.path().open()))

@@ -2,12 +2,24 @@
 
 import io
 import re
+import time
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import FLAGS, chromium_path
+from tests.browser.conftest import FLAGS, PATIENCE_SECONDS, chromium_path
+
+FREED_SECONDS = 10.0 * PATIENCE_SECONDS / 30  # from a closed tab to the next person's first result
+FRAME_BYTES = 250_000  # most for one posted picture of 640 x 480
+ANSWER_BYTES = 60_000  # most for what comes back for it: numbers and a curve, never a picture
+
+
+@pytest.fixture(scope="module")
+def app_url(serve_app, tmp_path_factory):
+    """One place at the camera, and a turn so long that only a closed tab can end it."""
+    uploads = str(tmp_path_factory.mktemp("uploads"))
+    return serve_app(GRADIO_TEMP_DIR=uploads, FER_LIMIT_STREAMS="1", FER_LIMIT_STREAM_SECONDS="900")
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +74,47 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     before = len(posts)
     page.wait_for_timeout(1500)
     assert len(posts) == before, "pictures were sent after Stop"
+
+
+def start_stream(page):
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#accept").click()
+    page.get_by_text("Click to Access Webcam").click()
+    expect(page.locator("#camera video")).to_be_visible()
+    page.get_by_label("capture photo").click()
+
+
+def test_a_closed_tab_frees_its_place_within_seconds(open_page):
+    first = open_page(permissions=["camera"])
+    start_stream(first)
+    expect(first.locator("#live-result .fer-bars").first).to_be_visible()
+    second = open_page(permissions=["camera"])
+    start_stream(second)
+    second.wait_for_timeout(3000)
+    assert second.locator("#live-result .fer-live").count() == 0, "there was more than one place"
+    closed = time.monotonic()
+    first.close()
+    expect(second.locator("#live-result .fer-bars").first).to_be_visible()
+    assert time.monotonic() - closed < FREED_SECONDS
+
+
+def test_a_frame_is_small_both_ways(open_page):
+    page = open_page(permissions=["camera"])
+    posted, answers = [], []
+
+    def note(request):
+        if request.method == "POST" and "/stream/" in request.url:
+            posted.append(len(request.post_data_buffer or b""))
+
+    page.on("request", note)
+    start_stream(page)
+    live = page.locator("#live-result .fer-live")
+    expect(live).to_be_visible()
+    for _ in range(5):
+        page.wait_for_timeout(400)
+        answers.append(len(live.evaluate("live => live.outerHTML")))
+    page.get_by_label("capture photo").click()
+    assert len(posted) >= 3 and max(posted) <= FRAME_BYTES, posted
+    assert max(answers) <= ANSWER_BYTES, answers
+    assert page.locator("#live-result img").count() == 0
+    print(f"posted {sorted(posted)[len(posted) // 2]} bytes a frame, answered {max(answers)}")

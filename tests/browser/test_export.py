@@ -1,0 +1,91 @@
+"""What a person brings and takes away: a pasted picture, and the saved picture, table and JSON."""
+
+import base64
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+MORE = 3  # times the preview's longest side, so that only the original has the saved pixels
+
+PASTE = """async (url) => {
+  const blob = await (await fetch(url)).blob();
+  await navigator.clipboard.write([new ClipboardItem({ 'image/png': blob })]);
+}"""
+
+
+def saved(page, kind):
+    with page.expect_download() as download:
+        page.locator(f".fer-save[data-kind={kind}]").click()
+    assert download.value.suggested_filename == f"faces.{kind}"
+    return Path(download.value.path()).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def large_turned(portrait, tmp_path_factory):
+    """The portrait with 1536 x 1800 pixels, stored lying on its side with EXIF's note to turn it."""
+    path = tmp_path_factory.mktemp("turned") / "turned.jpg"
+    with Image.open(portrait) as face:
+        upright = face.resize((512 * MORE, 600 * MORE))
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        upright.transpose(Image.Transpose.ROTATE_90).save(path, quality=92, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("way", ["button", "keys"])
+def test_a_picture_is_pasted(open_page, portrait, way):
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    with Image.open(portrait) as face:
+        data = io.BytesIO()
+        face.save(data, "PNG")
+    page.evaluate(PASTE, "data:image/png;base64," + base64.b64encode(data.getvalue()).decode())
+    if way == "button":
+        page.locator("#photo [aria-label*='clipboard' i], #photo [title*='clipboard' i]").first.click()
+    else:
+        page.keyboard.press("Control+V")
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    answer = json.loads(page.locator(".fer-result").get_attribute("data-result"))
+    assert len(answer["faces"]) == 1
+
+
+def test_the_saved_picture_has_the_pixels_of_the_upright_original(open_page, large_turned):
+    page = open_page()
+    page.locator("#photo input[type=file]").first.set_input_files(str(large_turned))
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    (face,) = json.loads(page.locator(".fer-result").get_attribute("data-result"))["faces"]
+    x, y, width, height = face["box"]
+    with Image.open(io.BytesIO(saved(page, "png"))) as image, Image.open(large_turned) as original:
+        assert image.format == "PNG"
+        assert image.size == (512 * MORE, 600 * MORE)
+        upright = original.transpose(Image.Transpose.ROTATE_270).convert("RGB")
+        drawn = image.convert("RGB")
+        corner, inside = (20, 20), (x + width // 2, y + height // 2)
+        for point in (corner, inside):  # the picture itself is untouched, and upright
+            assert drawn.getpixel(point) == pytest.approx(upright.getpixel(point), abs=12)
+        edge = (x + width // 2, y + height)  # the middle of the box's lower line
+        colour = page.locator("#result .fer-box").evaluate("box => getComputedStyle(box).borderTopColor")
+        assert drawn.getpixel(edge) == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=2)
+
+
+def test_the_table_and_the_json_say_what_the_page_says(open_page):
+    page = open_page()
+    page.locator("#example").click()
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    shown = json.loads(page.locator(".fer-result").get_attribute("data-result"))
+    answer = json.loads(saved(page, "json"))
+    assert answer == shown
+    assert answer.keys() == {"faces", "model", "detector", "timing_ms"}
+    (row,) = csv.DictReader(io.StringIO(saved(page, "csv").decode(), newline=""))
+    (face,) = answer["faces"]
+    assert [int(row[key]) for key in ("face", "x", "y", "width", "height")] == [1, *face["box"]]
+    assert row["emotion"] == face["emotion"]
+    assert float(row["confidence"]) == face["confidence"]
+    assert {label: float(row[label]) for label in face["probabilities"]} == face["probabilities"]
+    top = page.locator(".fer-panel:visible .fer-top .fer-value").inner_text()
+    assert int(top.split()[0]) == pytest.approx(face["confidence"] * 100, abs=1)

@@ -1,0 +1,69 @@
+"""The API as MCP tools (GRADIO_MCP_SERVER=1), for a real MCP client where Gradio's extra is installed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.browser.conftest import free_port, wait_until_served
+
+CLIENT = """
+import asyncio, base64, json, sys
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+
+async def main(url, path):
+    address = url + "/gradio_api/mcp/"
+    async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as session:
+        await session.initialize()
+        tools = (await session.list_tools()).tools
+        picture = "data:image/jpeg;base64," + base64.b64encode(open(path, "rb").read()).decode()
+        answer = await session.call_tool("predict", {"picture": picture})
+        said = {tool.name: [tool.description, tool.inputSchema["properties"]] for tool in tools}
+        print(json.dumps([said, answer.isError, answer.content[0].text]))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def test_without_the_extra_the_app_says_what_to_install(repository, child_environment):
+    code = "import sys; sys.modules['mcp'] = None; from space.server import main; main()"
+    environment = child_environment | {"GRADIO_MCP_SERVER": "1", "FER_DETECTOR": "haar"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 1
+    assert "GRADIO_MCP_SERVER needs Gradio's extra for MCP: pip install 'gradio[mcp]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_mcp_client_calls_predict(repository, child_environment, portrait, tmp_path):
+    """FER_MCP_PYTHON names the Python of an environment with requirements.txt and gradio[mcp], which pins pydantic."""
+    python = os.environ.get("FER_MCP_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import mcp, gradio.mcp"], capture_output=True).returncode:
+        pytest.skip("needs gradio[mcp] here or in the environment of FER_MCP_PYTHON")
+    port = free_port()
+    environment = child_environment | {
+        "GRADIO_MCP_SERVER": "1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
+        "FER_DETECTOR": "haar",
+    }
+    with (tmp_path / "log.txt").open("wb") as log:
+        app = subprocess.Popen([python, "app.py"], cwd=repository, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_served(app, url)
+        output = subprocess.check_output([python, "-c", CLIENT, url, portrait], env=child_environment, timeout=120)
+    finally:
+        app.terminate()
+        app.wait(30)
+    tools, is_error, answer = json.loads(output.splitlines()[-1])
+    assert tools.keys() == {"predict", "predict_video"}
+    description, arguments = tools["predict"]
+    assert description.startswith("Find the faces of a picture")
+    assert "20 MB" in arguments["picture"]["description"]
+    assert not is_error
+    assert "'emotion': 'neutral'" in answer and "'detector': 'Haar cascade'" in answer
