@@ -1,10 +1,10 @@
 """The tab for one picture, and the API's `/predict`."""
 
 import base64
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from matplotlib.cbook import get_sample_data
 
 from space.analysis import Analyzer
 from space.crop import SIDE
@@ -14,7 +14,7 @@ from space.picture_input import language_of, picture_input
 from space.result_html import message_html, result_html
 from space.text import Refusal, say
 
-EXAMPLE = get_sample_data("grace_hopper.jpg", asfileobj=False)  # comes with matplotlib, in the public domain
+EXAMPLES = [Path(__file__).parent / "examples" / name for name in ("grace_hopper.jpg", "eileen_collins.jpg")]
 
 ON_LOAD = """
 element.addEventListener('click', (event) => {
@@ -147,7 +147,7 @@ def build(analyzer: Analyzer, i18n):
     private = {"api_visibility": "private", "concurrency_id": "photo", "concurrency_limit": 2}
     photo.change(read, photo, [result, whole], show_progress="minimal", trigger_mode="always_last", **private)
     whole.click(read_whole, photo, [result, whole], show_progress="minimal", **private)
-    example.click(lambda: str(EXAMPLE), None, photo, **private)
+    example.click(lambda: str(EXAMPLES[0]), None, photo, **private)
 
     picture = picture_input(visible=False, label="picture", sources=["upload"])
     answer = gr.JSON(visible=False, label="answer")

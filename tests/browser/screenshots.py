@@ -1,0 +1,168 @@
+"""Photographs the page: the README's three pictures, or every tab in both modes and at both widths to look at.
+
+    python -m tests.browser.screenshots               # writes docs/app.png, docs/live.png, docs/phone.png
+    python -m tests.browser.screenshots --all DIR     # writes DIR/TAB-WIDTH-MODE.png, 20 pictures
+
+Needs the packages of requirements-dev.txt and a Chromium; FER_DETECTOR and FER_MODEL mean what they mean to app.py.
+"""
+
+import argparse
+import io
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+from space.photo_tab import EXAMPLES
+from tests.browser.conftest import FLAGS, chromium_path, free_port, wait_until_served
+
+ROOT = Path(__file__).resolve().parents[2]
+LIVE_SECONDS = 6  # of webcam before its picture is taken, so that the curve has something to show
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 860}
+
+
+def two_people(step, size=(640, 480)):
+    """A frame with the two example portraits, which sway slowly so that the probabilities have a course."""
+    frame = Image.new("RGB", size, (70, 80, 90))
+    for index, (path, crop) in enumerate(((EXAMPLES[0], (96, 40, 416, 456)), (EXAMPLES[1], (80, 0, 400, 416)))):
+        with Image.open(path) as picture:
+            face = picture.convert("RGB").crop(crop).resize((300, 390))
+        phase = 2 * math.pi * step / 240
+        face = face.rotate(14 * math.sin(phase + 2 * index), Image.Resampling.BICUBIC, fillcolor=(70, 80, 90))
+        face = face.point(lambda value, phase=phase, index=index: value * (0.85 + 0.3 * math.sin(3 * phase + index)))
+        frame.paste(face, (10 + 320 * index + round(8 * math.sin(2 * phase)), 45))
+    return frame
+
+
+def write_films(folder):
+    """(fake camera's MJPEG, a video of eight seconds)."""
+    frames = [two_people(step) for step in range(240)]
+    camera = io.BytesIO()
+    for frame in frames:
+        frame.save(camera, "JPEG", quality=90)
+    (folder / "camera.mjpeg").write_bytes(camera.getvalue())
+    with av.open(str(folder / "film.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=15)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for frame in frames[::2]:
+            output.mux(stream.encode(av.VideoFrame.from_image(frame)))
+        output.mux(stream.encode())
+    two_people(0).save(folder / "two.png")
+    return folder / "camera.mjpeg", folder / "film.mp4"
+
+
+@contextmanager
+def served(folder):
+    """The address of an `app.py` that runs within the block."""
+    port = free_port()
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    with (folder / "log.txt").open("wb") as log:
+        app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        try:
+            wait_until_served(app, f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            app.terminate()
+            app.wait(30)
+
+
+def open_tab(page, name):
+    """A click on the tab, or on its entry in the menu that takes what a narrow screen has no room for."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if tab.count() and tab.first.is_visible():
+        tab.first.click()
+    else:
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button").filter(has_text=name).click()
+
+
+def photo(page, folder):
+    page.locator("#photo input[type=file]").first.set_input_files(str(folder / "two.png"))
+    expect(page.locator("#result .fer-box")).not_to_have_count(0)
+    page.wait_for_timeout(500)
+
+
+def webcam(page, folder):
+    open_tab(page, "Webcam")
+    page.locator("#accept").click()
+    page.get_by_text("Click to Access Webcam").click()
+    page.get_by_label("capture photo").click()
+    expect(page.locator("#live-result .fer-bars").first).to_be_visible()
+    page.wait_for_timeout(LIVE_SECONDS * 1000)
+
+
+def video(page, folder):
+    open_tab(page, "Video")
+    page.locator("#video input[type=file]").set_input_files(str(folder / "film.mp4"))
+    page.locator("#run-video").click()
+    expect(page.locator("#timeline section").first).to_be_visible()
+    page.wait_for_timeout(800)
+
+
+def batch(page, folder):
+    open_tab(page, "Many pictures")
+    files = [*map(str, EXAMPLES), str(folder / "two.png"), str(ROOT / "README.md")]
+    page.locator("#pictures input[type=file]").set_input_files(files[:3])
+    page.locator("#run-pictures").click()
+    expect(page.locator("#gallery figure")).to_have_count(3)
+    page.wait_for_timeout(500)
+
+
+def about(page, folder):
+    open_tab(page, "About")
+    expect(page.locator(".fer-about pre").first).to_be_visible()
+
+
+TABS = {"photo": photo, "webcam": webcam, "video": video, "batch": batch, "about": about}
+
+
+def shoot(browser, url, folder, path, steps, viewport, scheme, whole=False):
+    """One picture at `path`, after `steps` on a fresh page."""
+    context = browser.new_context(
+        viewport=viewport, color_scheme=scheme, locale="en-US", permissions=["camera"], device_scale_factor=1
+    )
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#example")).to_be_visible()
+    for step in steps:
+        step(page, folder)
+    page.screenshot(path=str(path), full_page=whole)
+    context.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", type=Path, metavar="DIR", help="every tab instead of the README's pictures")
+    args = parser.parse_args()
+    expect.set_options(timeout=60_000)
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver, served(Path(temporary)) as url:
+        folder = Path(temporary)
+        camera, _ = write_films(folder)
+        fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        browser = driver.chromium.launch(
+            executable_path=chromium_path(), args=[*FLAGS, *fake, f"--use-file-for-fake-video-capture={camera}"]
+        )
+        if args.all:
+            args.all.mkdir(parents=True, exist_ok=True)
+            for scheme in ("light", "dark"):
+                for viewport in (DESK, PHONE):
+                    for name, step in TABS.items():
+                        path = args.all / f"{name}-{viewport['width']}-{scheme}.png"
+                        shoot(browser, url, folder, path, [step], viewport, scheme, whole=True)
+        else:
+            shoot(browser, url, folder, ROOT / "docs" / "app.png", [photo], DESK, "light")
+            shoot(browser, url, folder, ROOT / "docs" / "live.png", [webcam], DESK, "dark")
+            shoot(browser, url, folder, ROOT / "docs" / "phone.png", [photo], PHONE, "dark", whole=True)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
