@@ -15,7 +15,7 @@ import yaml
 from huggingface_hub import EvalResult, ModelCardData
 
 from model_card.comparison import PUBLISHED
-from model_card.figures import draw_figures
+from model_card.figures import FIGURES, draw_figures
 
 SPLIT_NAMES = {
     "validation": "validation",
@@ -41,11 +41,21 @@ class CardError(ValueError):
 def build_card(folder):
     """Write README.md and figures/*.png into the model folder `folder`; returns the README's path."""
     folder = Path(folder)
+    text = card_text(folder)
+    metrics, _, _, scored = check_folder(folder)
+    draw_figures(metrics, *headline(scored), folder)
+    (folder / "README.md").write_text(text)
+    return folder / "README.md"
+
+
+def card_text(folder):
+    """The text of README.md that belongs to the other files of the model folder `folder`. Raises CardError."""
+    folder = Path(folder)
     metrics, config, recipe, scored = check_folder(folder)
     split, view = headline(scored)
     names = split_names(recipe, scored)
     entry = metrics["splits"][split][view]
-    text = template().render(
+    return template().render(
         front_matter=front_matter(metrics, scored, names),
         metrics=metrics,
         config=config,
@@ -57,13 +67,11 @@ def build_card(folder):
         entry=entry,
         weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
         confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
-        figures=draw_figures(metrics, split, view, folder),
+        figures=FIGURES,
         published=PUBLISHED,
         split_names=names,
         view_names=VIEW_NAMES,
     )
-    (folder / "README.md").write_text(text)
-    return folder / "README.md"
 
 
 def check_folder(folder):

@@ -26,9 +26,12 @@ STYLE = {
     "savefig.facecolor": "white",
 }
 
+# name in the template to path in the model folder
+FIGURES = {name: f"figures/{name}.png" for name in ("confusion_matrix", "reliability", "training_curves")}
+
 
 def draw_figures(metrics, split, view, folder):
-    """Write figures/*.png of one split's view into `folder`; returns {name: path relative to it}."""
+    """Write FIGURES of one split's view into `folder`."""
     entry = metrics["splits"][split][view]
     (Path(folder) / "figures").mkdir(exist_ok=True)
     drawings = {
@@ -36,15 +39,20 @@ def draw_figures(metrics, split, view, folder):
         "reliability": lambda: reliability(entry),
         "training_curves": lambda: training_curves(metrics["training"]["history"]),
     }
-    paths = {}
     with plt.rc_context(STYLE):
         for name, draw in drawings.items():
             figure = draw()
-            paths[name] = f"figures/{name}.png"
             # no software version or date in the file: the same figures give the same bytes, and no needless commit
-            figure.savefig(Path(folder) / paths[name], metadata={"Software": None})
+            figure.savefig(Path(folder) / FIGURES[name], metadata={"Software": None})
             plt.close(figure)
-    return paths
+
+
+def draw_curves(history, path):
+    """Write the training curves of a run that has no model folder to `path`."""
+    with plt.rc_context(STYLE):
+        figure = training_curves(history)
+        figure.savefig(path)
+        plt.close(figure)
 
 
 def confusion_matrix(matrix, names):

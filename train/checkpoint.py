@@ -34,11 +34,13 @@ def write_atomically(path, write):
         temporary.unlink(missing_ok=True)
 
 
-def save_weights(model, path):
-    """Write the state of `model` as float32 safetensors, whole or not at all."""
+def save_weights(model, normalisation, path):
+    """Write the state of `model` as float32 safetensors, whole or not at all, with the mean and the standard deviation
+    of the `Normalisation` that it was trained with in the file's metadata."""
     # channels_last tensors can't be saved as safetensors
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(state, temporary, metadata={"format": "pt"}))
+    metadata = {"format": "pt", "mean": repr(normalisation.mean), "std": repr(normalisation.std)}
+    write_atomically(path, lambda temporary: save_file(state, temporary, metadata=metadata))
 
 
 def checkpoints(folder):

@@ -43,7 +43,7 @@ class TrainConfig:
     ramp_epochs: float = option(1.0, "epochs of linear learning-rate ramp at the start of each stage")
     final_learning_rate: float = option(0.01, "where the cosine ends, as a part of the peak, 0-1")
     early_stopping: int | None = option(
-        None, "stop after so many epochs without a better validation figure; none: never"
+        None, "stop after so many epochs of fine-tuning without a better validation figure; none: never"
     )
     selection_metric: str = option("accuracy", "the validation figure that chooses the weights: accuracy or macro_f1")
 

@@ -90,6 +90,8 @@ def source_state(path):
 
 
 def build_splits(pictures, validation_fraction, seed, limit):
+    if not len(pictures.labels):
+        raise SourceError("the source has all that FER-2013 has, except for pictures: it holds none")
     counts = Counter(pictures.usage.tolist())
     differing = [
         f"{name} {counts[name]:,} (official: {n:,})"

@@ -6,17 +6,20 @@ Weights are written as fp16 and the ONNX graph is made from the rounded ones, so
 """
 
 import argparse
+import dataclasses
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 import onnx
-import timm
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from timm.models import save_for_hf
 
-from train.config import load_config, to_yaml
+from train.agreement import check_loaders
+from train.calibration import fold_temperature
+from train.config import ConfigError, load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.model import build_model, load_weights
 
@@ -58,6 +61,7 @@ def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAM
     `model` is left with folded, fp16-rounded weights on the CPU. `input_size` is the height and width in pixels.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     model = model.cpu().float().to(memory_format=torch.contiguous_format).eval()
     fold_luminance(model)
     data_config = {
@@ -81,6 +85,15 @@ def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAM
     config["dtype"] = "float32"  # transformers upcasts the fp16 file
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     export_onnx(model.float(), input_size, folder / "onnx" / "model.onnx")
+
+
+def export_run(weights, config, folder, temperature=1.0):
+    """`export_model` of a run's float32 file `weights` and its TrainConfig, its logits divided by `temperature`."""
+    # the weights of the run replace whatever these would start from, so nothing is fetched again
+    model, _, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
+    normalisation, _ = load_weights(model, Path(weights))
+    fold_temperature(model.get_classifier(), temperature)
+    export_model(model, normalisation, config.input_size, folder)
 
 
 def export_onnx(model, input_size, path):
@@ -143,14 +156,14 @@ def main():
     parser.add_argument("--config", type=Path, required=True, help="the run's train_config.yaml")
     parser.add_argument("--output", type=Path, required=True, help="model folder to write")
     args = parser.parse_args()
-    config = load_config(args.config)
-    model, normalisation, _ = build_model(config, len(LABEL_NAMES))
-    load_weights(model, args.weights)
-    args.output.mkdir(parents=True, exist_ok=True)
-    export_model(model, normalisation, config.input_size, args.output)
+    try:
+        config = load_config(args.config)
+        export_run(args.weights, config, args.output)
+    except ConfigError as error:
+        sys.exit(f"train.export: {error}")
     (args.output / "train_config.yaml").write_text(to_yaml(config))
-    print(f"{args.output}: {sorted(str(p.relative_to(args.output)) for p in args.output.rglob('*') if p.is_file())}")
-    assert timm.create_model(f"local-dir:{args.output}", pretrained=True) is not None
+    files = sorted(path.relative_to(args.output).as_posix() for path in args.output.rglob("*") if path.is_file())
+    print(f"{args.output}: {', '.join(files)}; loaders agree: {check_loaders(args.output)}")
 
 
 if __name__ == "__main__":

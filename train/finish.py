@@ -1,8 +1,6 @@
 """What follows the last epoch: the best weights become a calibrated, scored model folder with its card."""
 
-import dataclasses
 import datetime
-import json
 import logging
 import shlex
 import shutil
@@ -11,13 +9,21 @@ from pathlib import Path
 
 from model_card.build import build_card
 from train.agreement import check_loaders
-from train.calibration import fit_temperature, fold_temperature
+from train.calibration import fit_temperature
 from train.config import load_config, to_yaml
 from train.data import LABEL_NAMES
-from train.export import export_model
+from train.export import export_run
 from train.machine import commit, hardware, portable
-from train.model import build_model, load_weights
-from train.score import folder_logits, load_model, score_folder, store, table, weights_sha256, write_metrics
+from train.score import (
+    folder_logits,
+    load_model,
+    score_folder,
+    store,
+    stored_metrics,
+    table,
+    weights_sha256,
+    write_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +39,12 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    export_calibrated(building, config, weights, temperature=1.0)
+    export_run(weights, config, building)
     logits, labels = folder_logits(building, splits["validation"])
     temperature = fit_temperature(logits, labels)
-    export_calibrated(building, config, weights, temperature)
+    export_run(weights, config, building, temperature)
     (building / "train_config.yaml").write_text(to_yaml(config))
-    looks = looks_so_far(config) + ("public_test" in score)
+    looks = looks_so_far(config)  # storing the figures of PublicTest counts this run's own
     model, _, _ = load_model(building)
     write_metrics(
         building,
@@ -70,20 +76,10 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     building.rename(folder)
 
 
-def export_calibrated(folder, config, weights, temperature):
-    # the weights of the run replace whatever these would start from, so nothing is fetched again
-    model, normalisation, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
-    load_weights(model, Path(weights))
-    fold_temperature(model.get_classifier(), temperature)
-    export_model(model, normalisation, config.input_size, folder)
-
-
 def looks_so_far(config):
-    """How often PublicTest was looked at on the way to the weights that this run began from."""
-    file = Path(config.pretrained) / "metrics.json"
-    if not file.is_file():
-        return 0
-    return json.loads(file.read_text())["training"].get("public_test_looks", 0)
+    """How often PublicTest was scored with the weights that this run began from and with those of its teachers."""
+    folders = (Path(config.pretrained), *(Path(run) / "export" for run in config.teachers))
+    return sum(stored_metrics(one).get("training", {}).get("public_test_looks", 0) for one in folders)
 
 
 def describe_run(config, progress, lineage, looks):

@@ -100,7 +100,7 @@ def read_split(split, where, usage, name, revision):
         raise SourceError(f"{where} row {wrong + 1}: {label} {values[wrong]!r} is none of {list(numbers)}")
     decoder = Decoder()
     cells = tqdm(split.cast_column(image, datasets.Image(decode=False))[image], desc=where, unit="pictures")
-    images = np.stack([decoder.decode(cell["bytes"], f"{where} row {n + 1}") for n, cell in enumerate(cells)])
+    images = np.stack([decoder.decode(cell, f"{where} row {n + 1}") for n, cell in enumerate(cells)])
     labels = np.array([numbers[value] for value in values], np.int64)
     return images, labels, np.full(len(labels), usage, dtype=object)
 

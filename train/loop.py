@@ -9,53 +9,32 @@ import logging
 import math
 import signal
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 import numpy as np
 import torch
-from accelerate.utils import broadcast
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
 
-from train import augmentation
 from train.checkpoint import load_newest, save_checkpoint, save_weights
 from train.config import ConfigError
 from train.loss import soft_target_loss
 from train.metrics import selection_figures
 from train.mixing import mix_batch
 from train.model import freeze_backbone, set_training_mode
+from train.progress import HEADER, STAGES, Progress, table_row
 from train.schedule import set_learning_rate
 from train.seeds import generator, mixed_seed
+from train.stopping import SIGNALS, TrainingStopped
 from train.teachers import Teachers
+from train.validation import gathered_logits
 
 logger = logging.getLogger(__name__)
-STAGES = ("warmup", "finetune")
-
-
-class TrainingStopped(Exception):
-    """Ctrl-C or SIGTERM: the state is on the disk, the message says how to go on."""
 
 
 class NotFiniteError(RuntimeError):
     """A loss that is not a finite number; the message names the batch."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands; with the weights, the moving average and the optimizer it is all that a checkpoint holds."""
-
-    epoch: int = 0  # over both stages, counted from 0
-    step: int = 0  # within the epoch
-    total_steps: int = 0  # optimizer steps over the run
-    loss_sum: float = 0.0  # of this epoch's steps so far
-    seconds: float = 0.0  # spent in training and validation, over all resumptions
-    energy_kwh: float | None = 0.0  # over all resumptions; None as soon as a part was not measured
-    epoch_seconds: float = 0.0
-    pictures: int = 0
-    best: float = -math.inf
-    best_epoch: int = -1
-    history: list = field(default_factory=list)
 
 
 class Loop:
@@ -78,16 +57,12 @@ class Loop:
         self.stop_signal = None
         self.max_steps = None  # of each epoch, for a dry run
         self.energy = None  # an EnergyMeter, where energy is measured
+        self.reported = False  # whether the table of epochs has begun
         self.saved_at = time.monotonic()
         self.steps_per_epoch = len(self.pictures) // config.batch_size
         if self.steps_per_epoch == 0:
             raise ConfigError(
                 f"batch_size {config.batch_size} exceeds the {len(self.pictures)} pictures of the train split"
-            )
-        share = accelerator.num_processes * config.gradient_accumulation
-        if config.batch_size % share:
-            raise ConfigError(
-                f"batch_size {config.batch_size} can't be shared by {share} processes x accumulation steps"
             )
 
     # Stages
@@ -105,17 +80,18 @@ class Loop:
             if self.accelerator.scaler:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             logger.info("resumed at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
-        previous = {name: signal.signal(name, self.request_stop) for name in (signal.SIGINT, signal.SIGTERM)}
+        previous = {name: signal.signal(name, self.request_stop) for name in SIGNALS}
         try:
             first, second = self.config.epochs
             if self.progress.epoch < first:
                 self.stage(0, first, state)
                 state = None
-            if self.progress.epoch < first + second and not self.out_of_patience():
+            if self.progress.epoch < first + second:
                 self.stage(first, first + second, state)
         finally:
-            for name, handler in previous.items():
-                signal.signal(name, handler)
+            if self.stop_signal is None:  # else a second signal must not cut the way out
+                for name, handler in previous.items():
+                    signal.signal(name, handler)
 
     def stage(self, start, end, state):
         """Epochs `start` to `end`, with an optimizer and a distributed wrapper of their own."""
@@ -132,20 +108,13 @@ class Loop:
         )
         model = torch.compile(self.model) if self.config.compile else self.model
         model, optimizer = self.accelerator.prepare(model, optimizer)
-        if state:
+        if state and (self.progress.epoch, self.progress.step) != (start, 0):  # else it is of the stage before
             optimizer.load_state_dict(state["optimizer"])
-        while self.progress.epoch < end and not self.out_of_patience():
+        patience = self.config.early_stopping if number else None  # a warm-up always leads to fine-tuning
+        while self.progress.epoch < end and not self.progress.out_of_patience(patience, start):
             self.epoch(model, optimizer, number, frozen, start, end)
         self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
-
-    def out_of_patience(self):
-        patience = self.config.early_stopping
-        return (
-            bool(patience)
-            and self.progress.best_epoch >= 0
-            and self.progress.epoch - 1 - self.progress.best_epoch >= patience
-        )
 
     # One epoch
 
@@ -155,7 +124,7 @@ class Loop:
         size = config.size_at(progress.epoch)
         order = torch.randperm(len(self.pictures), generator=generator(config.seed, progress.epoch))
         set_training_mode(self.model, frozen)
-        losses, rate = [], 0.0
+        losses = []
         bar = tqdm(
             total=steps * config.batch_size,
             initial=progress.step * config.batch_size,
@@ -182,6 +151,9 @@ class Loop:
                 bar.update(config.batch_size)
                 bar.set_postfix(loss=f"{progress.loss_sum / max(1, progress.step - len(losses)):.3f}", lr=f"{rate:.1e}")
                 self.save_or_stop(optimizer, losses)
+        # the last step's rate anew: a run that is resumed between it and the validation has not set it
+        done = progress.epoch - start + (steps - 1) / self.steps_per_epoch
+        rate = set_learning_rate(optimizer, config, number, done, end - start)
         self.finish_epoch(optimizer, number, size, rate, steps)
 
     def step(self, model, optimizer, rows, size):
@@ -231,7 +203,8 @@ class Loop:
     def finish_epoch(self, optimizer, number, size, rate, steps):
         progress = self.progress
         started = time.monotonic()
-        logits = self.predict(self.validation_pictures, size)
+        network = self.ema.module if self.ema else self.model
+        logits = gathered_logits(network, self.validation_pictures, self.normalisation, size, self.accelerator)
         figures = selection_figures(logits, self.validation_labels)
         progress.seconds += time.monotonic() - started
         progress.history.append(
@@ -254,41 +227,11 @@ class Loop:
         self.report(progress.history[-1])
         self.save(optimizer)
 
-    @torch.no_grad()
-    def predict(self, pictures, size, batch_size=256):
-        """float32 [n, K] logits of the averaged weights, each process computing a part."""
-        network = self.ema.module if self.ema else self.model
-        network.eval()
-        process = self.accelerator
-        for buffer in network.buffers():
-            broadcast(buffer)  # each process's batch norms saw its own pictures; the first one's count
-        share = math.ceil(len(pictures) / process.num_processes)
-        own = torch.arange(process.process_index * share, (process.process_index + 1) * share).clamp(
-            max=len(pictures) - 1
-        )
-        parts = []
-        for rows in own.split(batch_size):
-            images = augmentation.resize(pictures[rows].unsqueeze(1).float() / 255, size)
-            with process.autocast():
-                parts.append(network(self.normalisation(images)).float())
-        logits = process.gather(torch.cat(parts))[: len(pictures)]
-        assert len(logits) == len(pictures), f"{len(logits)} logits of {len(pictures)} pictures"
-        return logits.cpu().numpy()
-
     def report(self, row):
-        logger.info(
-            "epoch %d/%d %s %d px  train loss %.3f  validation: loss %.3f  accuracy %.2f%%  macro F1 %.2f%%  %.0f s%s",
-            row["epoch"],
-            sum(self.config.epochs),
-            row["stage"],
-            row["input_size"],
-            row["train_loss"],
-            row["validation_loss"],
-            100 * row["validation_accuracy"],
-            100 * row["validation_macro_f1"],
-            row["seconds"],
-            "  best" if self.progress.best_epoch == row["epoch"] - 1 else "",
-        )
+        if not self.reported:
+            logger.info(HEADER)
+        self.reported = True
+        logger.info(table_row(row, sum(self.config.epochs), self.progress.best_epoch == row["epoch"] - 1))
         figures = {name: value for name, value in row.items() if isinstance(value, float)}
         self.accelerator.log(figures, step=row["epoch"])
 
@@ -332,4 +275,5 @@ class Loop:
 
     def save_best(self):
         if self.accelerator.is_main_process:
-            save_weights(self.ema.module if self.ema else self.model, self.output / "best.safetensors")
+            network = self.ema.module if self.ema else self.model
+            save_weights(network, self.normalisation, self.output / "best.safetensors")

@@ -7,8 +7,7 @@ from pathlib import Path
 import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from train.config import ConfigError
 
@@ -73,10 +72,16 @@ def initialise_from_scratch(model):
 
 
 def load_weights(model, path):
-    """Load a model folder or a safetensors file into `model`; a classifier of other classes is drawn anew."""
+    """Load a model folder or a safetensors file into `model`; a classifier of other classes is drawn anew.
+
+    Returns the Normalisation that the weights were trained with, and their lineage as `build_model` has it.
+    Raises ConfigError where the file can't be read or is not of this architecture.
+    """
     file = path / "model.safetensors" if path.is_dir() else path
     try:
-        weights = {name: tensor.float() for name, tensor in load_file(file).items()}
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            weights = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118, not a dict
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"pretrained: {file} can't be read as safetensors: {error}") from None
     classifier = {f"{model.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
@@ -93,6 +98,8 @@ def load_weights(model, path):
         initialise_classifier(model)
     spread_stem(model)
     normalisation, lineage = Normalisation(), [f"weights of {path.name}"]
+    if "mean" in metadata:  # a run's own file
+        normalisation = Normalisation(float(metadata["mean"]), float(metadata["std"]))
     if (file.parent / "config.json").is_file():
         pretrained = json.loads((file.parent / "config.json").read_text())["pretrained_cfg"]
         normalisation = Normalisation(pretrained["mean"][0], pretrained["std"][0])

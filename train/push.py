@@ -18,7 +18,7 @@ from pathlib import Path
 from huggingface_hub import ModelCard
 
 from hub.commit import HubError, commit_files
-from model_card.build import CardError, check_folder
+from model_card.build import CardError, card_text
 from train.agreement import LoadersDisagree, check_loaders
 
 # What a version consists of; nothing else in the folder goes, neither checkpoints nor logs.
@@ -52,7 +52,11 @@ def check_before_push(folder):
     folder = Path(folder)
     paths = folder_files(folder)
     try:
-        check_folder(folder)
+        if card_text(folder) != (folder / "README.md").read_text():
+            raise PushError(
+                f"{folder}/README.md is not the card of its metrics.json; nothing was pushed: write it anew with"
+                f" python -m model_card.build {folder}"
+            )
         check_loaders(folder)
     except (CardError, LoadersDisagree) as error:
         raise PushError(f"{error}; nothing was pushed") from error

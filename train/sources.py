@@ -8,6 +8,7 @@ import logging
 import re
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ SYNONYMS = {
     "sadness": "sad", "surprised": "surprise",
 }  # fmt: skip
 SIZE = 48
+ROWS = 35_887  # of the challenge's file
+CSV_COLUMNS = ("emotion", "pixels", "Usage")
 USAGES = ("Training", "PublicTest", "PrivateTest")
 MIXED_TEST = "Test"  # the folder version's test/, where the file names do not tell Public from Private
 UNKNOWN = "Unknown"  # a split of the Hub's of which nobody has said what it is
@@ -55,43 +58,50 @@ def read_source(path):
     path = Path(path)
     if not path.exists():
         raise SourceError(f"{path} is not there; expected {LOOKED_FOR}")
-    if path.suffix == ".zip":
+    if path.suffix.lower() == ".zip":
         return read_zip(path)
     if path.is_file():
         readers = {".csv": read_csv, ".parquet": lambda one: read_parquet([one])}
-        if path.suffix not in readers:
+        if path.suffix.lower() not in readers:
             raise SourceError(f"{path} is none of the known layouts; expected {LOOKED_FOR}")
-        return readers[path.suffix](path)
+        return readers[path.suffix.lower()](path)
     for pattern, reader in (("*.parquet", read_parquet), ("*.csv", read_one_csv)):
         found = sorted(path.glob(pattern))
         if found:
             return reader(found)
-    folders = {one.name.lower(): one for one in path.iterdir() if one.is_dir()}
+    inside = [one for one in path.iterdir() if not one.name.startswith((".", "__MACOSX"))]
+    folders = {one.name.lower(): one for one in inside if one.is_dir()}
     if "train" in folders or "test" in folders:
         return read_folders(folders)
-    if len(folders) == 1 and not any(one.is_file() for one in path.iterdir()):
-        return read_source(next(iter(folders.values())))  # a zip's single top folder
+    if len(inside) == 1 and folders:
+        return read_source(inside[0])  # a zip's single top folder
     raise SourceError(f"{path} is none of the known layouts; expected {LOOKED_FOR}")
 
 
 def read_zip(path):
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            broken = archive.testzip()
-            if broken:
-                raise SourceError(f"{path}: {broken} in it is damaged")
-            archive.extractall(folder)  # zipfile drops absolute paths and ".." itself
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(folder)  # drops absolute paths and "..", and checks every file's sum
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # the last: encrypted
+            raise SourceError(f"{path} is no readable zip: {error}") from None
+        try:
             return read_source(folder)
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"{path} is no readable zip: {error}") from None
+        except SourceError as error:  # not the name of a folder that is gone by then
+            raise SourceError(str(error).replace(folder, f"{path}:")) from None
 
 
 def read_one_csv(files):
-    """The CSV of the folder that holds pixels; FER+'s fer2013new.csv may lie beside it."""
+    """The CSV of the folder that has all columns: FER+'s votes, or the challenge's train.csv and test.csv, which lack
+    Usage, may lie beside it."""
     for file in files:
-        if "pixels" in pd.read_csv(file, nrows=0).columns.str.strip():
-            return read_csv(file)
-    raise SourceError(f"{files[0].parent}: none of {', '.join(f.name for f in files)} has a column pixels")
+        try:
+            if set(CSV_COLUMNS) <= set(pd.read_csv(file, nrows=0).columns.str.strip()):
+                return read_csv(file)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise SourceError(f"{file}: not a readable CSV: {error}") from None
+    names = ", ".join(file.name for file in files)
+    raise SourceError(f"{files[0].parent}: none of {names} has the columns {', '.join(CSV_COLUMNS)}")
 
 
 def read_csv(path):
@@ -101,7 +111,7 @@ def read_csv(path):
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: not a readable CSV: {error}") from None
     table.columns = table.columns.str.strip()
-    missing = [name for name in ("emotion", "pixels", "Usage") if name not in table.columns]
+    missing = [name for name in CSV_COLUMNS if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     images = np.empty((len(table), SIZE, SIZE), np.uint8)
@@ -154,7 +164,11 @@ def read_ferplus(path, length=None):
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     if length is not None and len(table) != length:
         raise SourceError(f"{path}: {len(table)} rows for {length} pictures; they are joined by row")
-    return table[list(FERPLUS_NAMES)].to_numpy(np.int64)
+    votes = table[list(FERPLUS_NAMES)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    wrong = ~((votes >= 0) & (votes == np.floor(votes))).all(1)
+    if wrong.any():
+        raise SourceError(f"{path} row {np.flatnonzero(wrong)[0] + 1}: votes are whole numbers from 0")
+    return votes.astype(np.int64)
 
 
 def read_parquet(files):
@@ -174,14 +188,18 @@ def read_parquet_file(path):
     missing = [name for name in ("image", "label", "usage") if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    labels, usage = table["label"].to_numpy(np.int64), table["usage"].to_numpy(str)
+    labels, usage = (
+        pd.to_numeric(table["label"], errors="coerce").fillna(-1).to_numpy(int),
+        table["usage"].to_numpy(str),
+    )
     for name, wrong in (("label", (labels < 0) | (labels >= len(LABEL_NAMES))), ("usage", ~np.isin(usage, USAGES))):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise SourceError(f"{path} row {row + 1}: {name} {table[name][row]!r} is not of FER-2013")
     decoder = Decoder()
     cells = tqdm(table["image"], desc=path.name, unit="pictures")
-    images = np.stack([decoder.decode(cell["bytes"], f"{path} row {n + 1}") for n, cell in enumerate(cells)])
+    images = [decoder.decode(cell, f"{path} row {n + 1}") for n, cell in enumerate(cells)]
+    images = np.stack(images) if images else np.empty((0, SIZE, SIZE), np.uint8)
     row = table["row"].to_numpy(np.int64) if "row" in table.columns else np.full(len(table), -1)
     votes = np.stack(table["ferplus_votes"]).astype(np.int64) if "ferplus_votes" in table.columns else None
     return Pictures(images, labels, usage, row, votes)
@@ -207,7 +225,7 @@ def read_folders(folders):
                     column.append(value)
     images, labels, usage, row = columns
     row = np.array(row)
-    if (row < 0).any() or len(np.unique(row)) < len(row):
+    if (row < 0).any() or (row >= ROWS).any() or len(np.unique(row)) < len(row):
         row = np.full(len(row), -1)  # the names' numbers are not the challenge's rows (Kaggle's count by class)
     order = np.argsort(row, kind="stable")
     return Pictures(np.stack(images)[order], np.array(labels)[order], np.array(usage)[order], row[order])
@@ -217,7 +235,7 @@ def class_folders(folder):
     """{class number: folder}. Raises SourceError for a folder that is no class, and for a class without a folder."""
     found = {}
     for one in sorted(folder.iterdir()):
-        if one.is_dir():
+        if one.is_dir() and not one.name.startswith("."):
             found[class_number(one.name, one)] = one
     absent = [name for number, name in enumerate(LABEL_NAMES) if number not in found]
     if absent:
@@ -241,10 +259,12 @@ class Decoder:
         self.warned = False
 
     def decode(self, data, where):
+        """`data` is an encoded picture, or a cell of parquet that holds one under "bytes"."""
         try:
+            data = data["bytes"] if isinstance(data, dict) else data
             with Image.open(io.BytesIO(data)) as opened:
                 image = opened.convert("L")
-        except (UnidentifiedImageError, OSError, SyntaxError, TypeError) as error:
+        except (UnidentifiedImageError, OSError, SyntaxError, TypeError, KeyError, ValueError) as error:
             raise SourceError(f"{where}: a broken picture: {error}") from None
         if image.size != (SIZE, SIZE):
             if not self.warned:

@@ -68,19 +68,25 @@ def fer_resnet9(pretrained=False, pretrained_cfg=None, pretrained_cfg_overlay=No
     return ResNet9(**options)
 
 
+def finished_run(folder):
+    """`folder` as a Path. Raises ConfigError where it lacks a run's configuration or weights."""
+    folder = Path(folder)
+    if not (folder / "train_config.yaml").is_file() or not (folder / "best.safetensors").is_file():
+        raise ConfigError(f"teachers: {folder} is no finished run: it needs train_config.yaml, best.safetensors")
+    return folder
+
+
 class Teachers(nn.Module):
     """The averaged probabilities of trained runs, on the very pictures that the student sees (Beyer et al. 2022)."""
 
     def __init__(self, runs, num_classes):
         """`runs` are the output folders of training runs; `lineage` then says what they are.
 
-        Raises ConfigError for one without configuration or weights.
+        Raises ConfigError for one that is no finished run.
         """
         super().__init__()
         self.networks, self.normalisations, self.configs, self.lineage = nn.ModuleList(), [], [], []
-        for run in map(Path, runs):
-            if not (run / "train_config.yaml").is_file() or not (run / "best.safetensors").is_file():
-                raise ConfigError(f"teachers: {run} is no finished run: it needs train_config.yaml, best.safetensors")
+        for run in map(finished_run, runs):
             config = load_config(run / "train_config.yaml", {"pretrained": "none"})
             network, _, _ = build_model(config, num_classes)
             normalisation, _ = load_weights(network, run / "best.safetensors")

@@ -29,25 +29,29 @@ import datetime
 import importlib.util
 import logging
 import os
+import signal
 import tempfile
 
 from hub.commit import HubError
+from model_card.figures import draw_curves
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
 from train.energy import EnergyMeter
 from train.finish import finish
-from train.loop import Loop, NotFiniteError, TrainingStopped
+from train.loop import Loop, NotFiniteError
 from train.loss import class_weights, soft_targets
 from train.model import build_model
 from train.push import PushError, push_folder
 from train.seeds import mixed_seed
-from train.teachers import TEACHERS
+from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
+from train.teachers import TEACHERS, finished_run
 
 logger = logging.getLogger("train")
 
 
 SPLITS = ("validation", "public_test", "private_test", "test", "unknown")
+DRY_RUN_PICTURES = 64  # of every split but train
 
 
 def parse(arguments=None):
@@ -91,13 +95,20 @@ def main(arguments=None):
 
 
 def run(args, config):
-    process = accelerate.Accelerator(
-        mixed_precision=config.mixed_precision,
-        log_with=["tensorboard", *config.report_to],
-        project_dir=str(args.output),
-        # the others wait while the main process exports and scores
-        kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
-    )
+    for one in SIGNALS:
+        signal.signal(one, interrupt_once)
+    follow_launcher()
+    try:
+        process = accelerate.Accelerator(
+            mixed_precision=config.mixed_precision,
+            log_with=["tensorboard", *config.report_to],
+            project_dir=str(args.output),
+            # the others wait while the main process exports and scores
+            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
+        )
+        refuse_contradictions(config, process)
+    except ValueError as error:  # ConfigError too, and a precision that the device has not
+        sys.exit(f"train/train.py: {error}")
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1, which would leave all cores but one idle
         torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
@@ -111,8 +122,24 @@ def run(args, config):
         train_and_export(args, config, process)
     except (TrainingStopped, NotFiniteError, CheckpointError, ConfigError, SourceError) as error:
         sys.exit(f"train/train.py: {error}")
+    except KeyboardInterrupt:  # before the first step or after the last
+        sys.exit("train/train.py: stopped; the same command with --resume goes on from the last checkpoint")
     finally:
         process.end_training()
+
+
+def refuse_contradictions(config, process):
+    """What can be told of a configuration on this machine before anything is loaded. Raises ConfigError."""
+    share = process.num_processes * config.gradient_accumulation
+    if config.batch_size % share:
+        raise ConfigError(
+            f"batch_size: {config.batch_size} can't be shared by {process.num_processes} processes with"
+            f" {config.gradient_accumulation} accumulation steps: it must be a multiple of {share}"
+        )
+    if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
+        raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
+    for folder in config.teachers:
+        finished_run(folder)
 
 
 def keep_or_refuse(args, config):
@@ -141,6 +168,12 @@ def train_and_export(args, config, process):
         )
     if "train" not in splits:
         raise SourceError(f"{args.data} holds no Training pictures; it has {', '.join(splits)}")
+    if args.dry_run:
+        splits = splits | {
+            name: split.select(range(min(DRY_RUN_PICTURES, len(split))))
+            for name, split in splits.items()
+            if name != "train"
+        }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
@@ -166,6 +199,8 @@ def train_and_export(args, config, process):
     process.wait_for_everyone()
 
     if config.architecture in TEACHERS:
+        if process.is_main_process:
+            draw_curves(loop.progress.history, args.output / "training_curves.png")
         logger.info("a teacher is not exported; a student takes it with --teachers %s", [str(args.output)])
     elif process.is_main_process:
         export = args.output / "export"

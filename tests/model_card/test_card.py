@@ -53,7 +53,7 @@ def test_the_whole_text_follows_the_pattern(folder):
         r".*?FER_MODEL=FOLDER python app.py"
         r".*?## Results\n.*?\| class \| precision \| recall \| F1 \| support \|\n\|[-|]+\|\n" + table +
         r".*?\d+ of 400 pictures are, pixel for pixel, also in Training\. Without them\n.*?" + INTERVAL +
-        r".*?PrivateTest was not at hand.*?PublicTest was looked at 1 time on the\n"
+        r".*?PrivateTest was not at hand.*?PublicTest was looked at 1 time, each\n"
         r".*?!\[Confusion matrix.*?\(figures/confusion_matrix\.png\).*?- \w+ taken for \w+: " + NUMBER +
         r".*?### Calibration\n.*?\(figures/reliability\.png\).*?### Beside published figures\n"
         r".*?68\.78%.*?71\.16%.*?## Training\n.*?\(figures/training_curves\.png\).*?\| energy \| not measured \|"
