@@ -35,6 +35,12 @@ class Limits:
     """Live streams at a time."""
     queue: int = 60
     """Requests that wait; beyond them the answer is that the app is busy."""
+    session_requests_per_minute: int = 120
+    """Questions of one session (one open page, one program): two pictures a second."""
+    address_requests_per_minute: int = 600
+    """Requests of one address that make work, uploads too: a school or an office often has but one."""
+    frames_per_minute: int = 1800
+    """Pictures of one live stream; the page sends 900, more are dropped."""
 
     def __post_init__(self):
         for field in fields(self):

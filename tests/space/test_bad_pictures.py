@@ -102,8 +102,8 @@ def test_each_file_gets_an_answer_or_a_sentence_within_bounds(samples, portrait,
 
 
 @pytest.fixture(scope="module")
-def server(repository, tmp_path_factory):
-    server = Server(repository, tmp_path_factory.mktemp("bad"))
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("bad"))
     yield server
     server.stop()
 

@@ -16,8 +16,8 @@ SECRET = "root:"
 
 
 @pytest.fixture(scope="module")
-def server(repository, tmp_path_factory):
-    server = Server(repository, tmp_path_factory.mktemp("doors"))
+def server(tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("doors"))
     yield server
     server.stop()
 
