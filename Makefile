@@ -1,13 +1,16 @@
-# make app · make test · make soak · make train · make quality · make style
+# make app · make static · make test · make soak · make train · make quality · make style
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data/fer2013
 BIN := $(VENV)/bin
 
-.PHONY: app test soak train quality style
+.PHONY: app static test soak train quality style
 
 app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:7860
 	$(BIN)/python app.py
+
+static: $(VENV)/.static  ## build the page that computes in the browser, serve it at http://127.0.0.1:8000; DETECTOR=PATH of YuNet
+	$(BIN)/python -m space.static.build $(if $(DETECTOR),--detector $(DETECTOR)) --serve 8000
 
 test: $(VENV)/.dev  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
@@ -33,11 +36,15 @@ $(VENV)/.app: requirements.txt | $(BIN)/python
 	$(INSTALL) -r requirements.txt
 	touch $@
 
+$(VENV)/.static: space/static/requirements.txt $(VENV)/.app
+	$(INSTALL) -r space/static/requirements.txt
+	touch $@
+
 $(VENV)/.train: requirements-train.txt requirements.txt | $(BIN)/python
 	$(INSTALL) -r requirements-train.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-train.txt requirements.txt | $(BIN)/python
+$(VENV)/.dev: requirements-dev.txt requirements-train.txt requirements.txt space/static/requirements.txt | $(BIN)/python
 	$(INSTALL) -r requirements-dev.txt
 	touch $@
 

@@ -4,6 +4,7 @@
     python -m space.publish --repo_id USER/SPACE --model USER/NAME --hardware zero-a10g
     python -m space.publish --repo_id USER/SPACE --embed           the model in model/ travels with the app
     python -m space.publish --repo_id USER/SPACE --embed --dry_run
+    python -m space.publish --repo_id USER/SPACE --static --model USER/NAME    a page that computes in the browser
 
 The model's branch or tag is turned into its commit, so that the Space goes on serving what was tried. In the Space the
 variable FER_MODEL overrides it (USER/NAME@REVISION, or `model` where that was embedded too). The token is
@@ -26,6 +27,7 @@ from space.settings import settings_text
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_PUBLISHED = ("space/publish.py", "space/settings.yaml")  # the second is written anew
+NOT_FOLDERS = ("space/static/",)
 NOT_SUFFIXES = (".pyc", ".pyi")
 NEEDED = ("config.json", "onnx/model.onnx")
 ZERO_GPU = "zero-a10g"
@@ -78,7 +80,9 @@ def app_files(root=ROOT, zero_gpu=False):
     for path in sorted((root / "space").rglob("*")):
         name = path.relative_to(root).as_posix()
         hidden = any(part.startswith((".", "__pycache__")) for part in path.relative_to(root).parts)
-        if path.is_file() and not hidden and path.suffix not in NOT_SUFFIXES and name not in NOT_PUBLISHED:
+        if name.startswith(NOT_FOLDERS) or name in NOT_PUBLISHED or path.suffix in NOT_SUFFIXES:
+            continue
+        if path.is_file() and not hidden:
             files[name] = path
     if zero_gpu:
         files["app.py"] = b"import space.zero_gpu  # before Gradio\n\n" + files["app.py"].read_bytes()
@@ -173,6 +177,13 @@ def default_title(repo_id):
     return repo_id.rpartition("/")[2].replace("-", " ").replace("_", " ").capitalize()
 
 
+def list_files(files, repo_id):
+    """Print what a dry run would send."""
+    for name, content in sorted(files.items()):
+        print(f"{content.stat().st_size if isinstance(content, Path) else len(content):>12,}  {name}")
+    print(f"\n{files['README.md'].decode()}\nnothing was sent; without --dry_run this goes to {repo_id}")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m space.publish",
@@ -183,6 +194,8 @@ def main(arguments=None):
     parser.add_argument("--repo_id", required=True, metavar="USER/SPACE", help="made where it is not there")
     parser.add_argument("--model", metavar="USER/NAME@REVISION", help="model on the Hub; without @REVISION its main")
     parser.add_argument("--embed", action="store_true", help="send model/ too; it is served where --model is not given")
+    parser.add_argument("--static", action="store_true", help="no server: plain files that compute in the browser")
+    parser.add_argument("--detector", metavar="PATH", help=f"with --static: {YUNET_FILE}; default: from the Hub")
     parser.add_argument("--private", action="store_true", default=None, help="a Space made now is private")
     parser.add_argument("--hardware", help="ask for this hardware; what each needs is listed below")
     parser.add_argument("--title", help="the Space's title; default: from its name")
@@ -195,13 +208,21 @@ def main(arguments=None):
         print(f"{args.hardware}: {PLANS.get(args.hardware, 'see https://huggingface.co/pricing#spaces')}")
     title = args.title or default_title(args.repo_id)
     try:
-        if args.dry_run:
-            files = space_files(args.model, args.embed, title=title, hardware=args.hardware)
-            for name, content in sorted(files.items()):
-                print(f"{content.stat().st_size if isinstance(content, Path) else len(content):>12,}  {name}")
-            print(f"\n{files['README.md'].decode()}\nnothing was sent; without --dry_run this goes to {args.repo_id}")
+        if args.static:
+            from space.static.publish import publish_static, static_files  # wants onnx, which the app does without
+
+            with static_files(args.model, args.detector, title=title) as files:
+                if args.dry_run:
+                    list_files(files, args.repo_id)
+                    return
+                done = publish_static(args.repo_id, files, private=args.private)
+        elif args.dry_run:
+            list_files(space_files(args.model, args.embed, title=title, hardware=args.hardware), args.repo_id)
             return
-        done = publish(args.repo_id, args.model, args.embed, private=args.private, hardware=args.hardware, title=title)
+        else:
+            done = publish(
+                args.repo_id, args.model, args.embed, private=args.private, hardware=args.hardware, title=title
+            )
     except HubError as error:
         sys.exit(f"space.publish: {error}")
     print(done.url if done.new else f"{args.repo_id} holds exactly this already: no new commit ({done.oid})")

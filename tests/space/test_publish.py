@@ -74,7 +74,7 @@ def test_an_embedded_model_travels_with_the_app_and_leaves_when_it_is_not_wanted
     api, hub, model_on_hub, complete_model_folder, repository, tmp_path
 ):
     root = tmp_path / "root"
-    shutil.copytree(repository / "space", root / "space")
+    shutil.copytree(repository / "space", root / "space", ignore=shutil.ignore_patterns("node_modules"))
     for name in ("LICENSE", "app.py", "requirements.txt"):
         shutil.copy(repository / name, root / name)
     shutil.copytree(complete_model_folder, root / "model")

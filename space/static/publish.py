@@ -1,0 +1,91 @@
+"""The static page as a Space of its own, in one commit: `python -m space.publish --static`."""
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import SpaceCardData
+
+from hub.commit import HubError, commit_files
+from space.classifier import ModelError
+from space.model_source import ModelSource, find_model
+from space.static.build import BuildError, build
+
+CARD = """---
+{front_matter}
+---
+
+# {title}
+
+Finds the faces in a photograph or a webcam's picture and says which of {classes} expressions people would see in each,
+in the visitor's own browser: no picture leaves the device. An expression is not a feeling; see the model's card for
+what it reaches and what it is not for.
+
+{model}
+
+Published by `python -m space.publish --static`; the code is under Apache-2.0. YuNet, which finds the faces, is under
+the MIT licence, as is ONNX Runtime.
+"""
+
+# Threads need a page that is isolated from other origins; the service worker does the same on other hosts.
+HEADERS = {
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "cross-origin",
+}
+
+
+def static_card(title, source: ModelSource, classes):
+    """The Space's README with its front matter. A model folder, unlike a Hub id, has no revision and is not linked."""
+    front_matter = SpaceCardData(
+        title=title,
+        emoji="🙂",
+        colorFrom="blue",
+        colorTo="gray",
+        sdk="static",
+        app_file="index.html",
+        models=[source.name] if source.revision else None,
+        short_description="Faces and their expressions, in your own browser",  # 60 characters at most
+        tags=["facial-emotion-recognition", "image-classification", "fer2013", "onnx"],
+        license="apache-2.0",
+        custom_headers=HEADERS,
+    ).to_yaml()
+    model = (
+        f"The model is [{source.name}](https://huggingface.co/{source.name}/tree/{source.revision})."
+        if source.revision
+        else "The model travels with the page."
+    )
+    return CARD.format(front_matter=front_matter, title=title, classes=classes, model=model)
+
+
+@contextmanager
+def static_files(model=None, detector=None, *, title):
+    """Build the page; {path in the Space: local path or bytes}, until the context ends.
+
+    `model` is a folder, or USER/NAME[@REVISION] on the Hub, or None for what the app serves. HubError says what failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            source = find_model(model)
+            app = build(source, folder, detector)
+        except ModelError as error:
+            raise HubError(str(error).replace("FER_MODEL=", "--model ")) from error
+        except BuildError as error:
+            raise HubError(str(error)) from error
+        paths = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
+        files = {path.relative_to(folder).as_posix(): path for path in paths}
+        yield files | {"README.md": static_card(title, source, len(app["model"]["labels"])).encode()}
+
+
+def publish_static(repo_id, files, *, private=None, api=None):
+    """Publish `static_files` as `repo_id`; returns hub.commit.Committed. The same page again is no new commit."""
+    return commit_files(
+        repo_id,
+        files,
+        message="Publish the static page",
+        is_ours=lambda path: path.startswith("assets/"),
+        repo_type="space",
+        private=private,
+        api=api,
+        space_sdk="static",
+    )

@@ -1,0 +1,90 @@
+/* The tab for one picture: chosen, dropped, pasted, or an example. */
+import app from "generated/app.json";
+import type { Analyst } from "./analyst";
+import { announce } from "./announcer";
+import { Refusal } from "./decode";
+import { h, slot } from "./dom";
+import { resultElement } from "./result";
+import { say } from "./texts";
+
+export function photoTab(analyst: Analyst): HTMLElement {
+  let address = ""; // of the file that is shown
+  let last: Blob | null = null;
+  let asked = 0;
+
+  const chosen = h("input", {
+    type: "file",
+    accept: "image/*",
+    id: "file",
+    change: () => {
+      const file = chosen.files?.[0];
+      if (file) void show(file);
+      chosen.value = ""; // the same file can be chosen again
+    },
+  });
+  const zone = h(
+    "label",
+    { id: "zone", for: "file" },
+    h("span", { class: "fer-choose" }, say("choose_picture")),
+    h("span", {}, say("or_drop")),
+  );
+  const examples = app.examples.map(({ picture, thumbnail }, index) => {
+    const icon = h("img", { src: thumbnail, alt: "", width: 44, height: 44 });
+    const open = async () => show(await (await fetch(new URL(picture, document.baseURI))).blob());
+    return h("button", { type: "button", id: `example-${index + 1}`, click: open }, icon, say(`example_${index + 1}`));
+  });
+  const whole = h(
+    "button",
+    { type: "button", id: "whole", class: "fer-primary", hidden: true, click: () => last && show(last, true) },
+    say("whole"),
+  );
+  const hint = slot("hint", message(say("result_empty")));
+  const result = slot("result");
+  const left = h("div", { id: "photo" }, chosen, zone, h("div", { id: "examples" }, ...examples));
+  const tab = h("div", { class: "fer-columns" }, left, h("div", { class: "column" }, hint.element, result.element, whole));
+
+  async function show(file: Blob, asOneFace = false) {
+    const number = ++asked;
+    last = file;
+    whole.hidden = true;
+    hint.show(message(say("reading")));
+    result.show();
+    announce(say("reading"));
+    try {
+      const analysis = await analyst.picture(file, asOneFace);
+      if (number !== asked) return; // another picture was chosen meanwhile
+      URL.revokeObjectURL(address);
+      address = URL.createObjectURL(file);
+      result.show(resultElement(analysis, address, analyst));
+      whole.hidden = analysis.faces.length > 0;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (number !== asked) return;
+      result.show(message(say(error.key, error.values), "fer-error"));
+      announce(say(error.key, error.values));
+    }
+  }
+
+  const take = (files: FileList | undefined, event: Event) => {
+    const file = [...(files ?? [])].find(({ type }) => type.startsWith("image/")) ?? files?.[0];
+    if (!file || !tab.checkVisibility()) return;
+    event.preventDefault();
+    void show(file);
+  };
+  document.addEventListener("paste", (event) => take(event.clipboardData?.files, event));
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault(); // a file that misses the zone must not replace the page
+    zone.classList.add("fer-over");
+  });
+  document.addEventListener("dragleave", () => zone.classList.remove("fer-over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("fer-over");
+    take(event.dataTransfer?.files, event);
+  });
+  return tab;
+}
+
+export function message(sentence: string, kind = "fer-empty"): HTMLElement {
+  return h("div", { class: kind }, h("p", {}, sentence));
+}

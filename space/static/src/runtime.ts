@@ -1,0 +1,97 @@
+/* ONNX Runtime Web and the two networks: fetched with progress, unpacked, checked, started. Runs in the worker. */
+import app from "generated/app.json";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+
+export type Backend = "wasm" | "webgpu";
+type AssetName = keyof typeof app.assets;
+type Progress = (loaded: number, total: number) => void;
+
+/** What both ways of running ONNX Runtime have of its module */
+type Runtime = Pick<typeof import("onnxruntime-web"), "env" | "InferenceSession" | "Tensor">;
+
+export class Network {
+  /** Of the outputs of the last run */
+  shapes: Record<string, readonly number[]> = {};
+
+  constructor(
+    private readonly session: InferenceSession,
+    private readonly tensor: Runtime["Tensor"],
+  ) {}
+
+  /** Every output for the one input */
+  async run(values: Float32Array, shape: number[]): Promise<Record<string, Float32Array>> {
+    const input = new this.tensor("float32", values, shape);
+    const outputs: Record<string, Tensor> = await this.session.run({ [this.session.inputNames[0]]: input });
+    this.shapes = Object.fromEntries(Object.entries(outputs).map(([name, { dims }]) => [name, dims]));
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+  }
+}
+
+export interface Networks {
+  classifier: Network;
+  detector: Network;
+  /** For people: "WebGPU", "WebAssembly, 4 threads" */
+  description: string;
+}
+
+/** WebGPU where the machine has a GPU for it; a software adapter would be slower than WebAssembly */
+async function preferredBackend(): Promise<Backend> {
+  const adapter = await navigator.gpu?.requestAdapter();
+  return adapter && !adapter.info.isFallbackAdapter ? "webgpu" : "wasm";
+}
+
+/** Threads need a page that is isolated from other origins: sw.ts sees to that from the second visit on */
+const threads = () => (self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1);
+
+/** Load everything; `base` is the page's address, `wanted` a backend that it insists on */
+export async function loadNetworks(base: string, wanted: Backend | null, progress: Progress): Promise<Networks> {
+  const backend = wanted ?? (await preferredBackend());
+  try {
+    return await start(base, backend, progress);
+  } catch (error) {
+    if (backend !== "webgpu" || wanted) throw error;
+    console.warn("WebGPU failed, WebAssembly takes over:", error);
+    return start(base, "wasm", progress);
+  }
+}
+
+async function start(base: string, backend: Backend, progress: Progress): Promise<Networks> {
+  const names: AssetName[] = [backend, "model", "detector"];
+  const total = names.reduce((sum, name) => sum + app.assets[name].bytes, 0);
+  let loaded = 0;
+  const count = (bytes: number) => progress((loaded += bytes), total);
+  const module: Promise<Runtime> =
+    backend === "webgpu" ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm");
+  const [ort, wasm, model, yunet] = await Promise.all([module, ...names.map((name) => unpacked(base, name, count))]);
+  ort.env.wasm.wasmBinary = wasm;
+  ort.env.wasm.wasmPaths = { mjs: new URL(app.assets[`${backend}Glue`].path, base).href };
+  ort.env.wasm.numThreads = threads();
+  const options: InferenceSession.SessionOptions = { executionProviders: [backend] };
+  const made = async (bytes: Uint8Array<ArrayBuffer>) =>
+    new Network(await ort.InferenceSession.create(bytes, options), ort.Tensor);
+  const networks = { classifier: await made(model), detector: await made(yunet) };
+  const pixels = app.model.inputSize.reduce((a, b) => a * b);
+  await networks.classifier.run(new Float32Array(pixels), [1, ...app.model.inputSize]); // so that nobody waits for it
+  const workers = ort.env.wasm.numThreads ?? 1;
+  const description = backend === "webgpu" ? "WebGPU" : `WebAssembly${workers > 1 ? `, ${workers} threads` : ""}`;
+  return { ...networks, description };
+}
+
+/** A packed asset's bytes; an error where they are not those of the build */
+async function unpacked(base: string, name: AssetName, count: (bytes: number) => void) {
+  const { path, sha256 } = app.assets[name];
+  const response = await fetch(new URL(path, base));
+  if (!response.ok || !response.body) throw new Error(`${path}: ${response.status}`);
+  const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      count(chunk.byteLength);
+      controller.enqueue(chunk);
+    },
+  });
+  const stream = response.body.pipeThrough(counter).pipeThrough(new DecompressionStream("gzip"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (found !== sha256) throw new Error(`${path} is damaged`);
+  return bytes;
+}
