@@ -5,13 +5,14 @@ Everything about the model is read from its folder's `config.json` (timm's Hub f
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from PIL import Image
+
+from space.threads import compute_threads
 
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -117,6 +118,14 @@ class Classifier:
         return Prediction(exponentials / exponentials.sum(1, keepdims=True), cam)
 
 
+def session_options(threads=None, spinning=False):
+    """ONNX Runtime's options; `benchmarks/README.md` has the times by which these defaults were chosen."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or compute_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    return options
+
+
 class OnnxClassifier(Classifier):
     """`onnx/model.onnx` on the CPU."""
 
@@ -126,11 +135,8 @@ class OnnxClassifier(Classifier):
         super().__init__(folder)
         data = (self.folder / "onnx" / "model.onnx").read_bytes()
         self.sha256 = hashlib.sha256(data).hexdigest()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or min(8, os.cpu_count())
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads leave the cores alone
         try:
-            self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own that share no base but Exception
             raise ModelError(f"{self.folder}/onnx/model.onnx can't be loaded: {error}") from error
         outputs = [output.name for output in self.session.get_outputs()]

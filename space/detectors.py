@@ -17,7 +17,9 @@ from huggingface_hub import hf_hub_download
 from PIL import Image
 
 from space.limits import LIMITS
+from space.threads import compute_threads
 
+cv2.setNumThreads(compute_threads())
 log = logging.getLogger(__name__)
 
 YUNET_REPOSITORY = "opencv/face_detection_yunet"
