@@ -27,6 +27,15 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
+def playwright():
+    """The driver of every browser in the session: a second could not start beside it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
 def model_folder():
     """The embedded default."""
     return ROOT / "model"

@@ -12,7 +12,7 @@ import av
 import pytest
 from matplotlib.cbook import get_sample_data
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 PATIENCE_SECONDS = float(os.environ.get("FER_TEST_PATIENCE", 30))  # for one step of a page on a busy machine
 FLAGS = [
@@ -78,12 +78,6 @@ def app_url(serve_app, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def playwright():
-    with sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="session")
 def browser(playwright):
     chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
     yield chromium
@@ -124,15 +118,25 @@ def portrait():
     return str(get_sample_data("grace_hopper.jpg", asfileobj=False))
 
 
-@pytest.fixture(scope="session")
-def film(portrait, tmp_path_factory):
-    """One second of the portrait at 5 frames a second."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
+def write_film(path, portrait, seconds, rate):
+    """The portrait as a film of `seconds` at `rate` frames a second."""
     with av.open(str(path), "w") as output:
-        stream = output.add_stream("libx264", rate=5)
+        stream = output.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
         with Image.open(portrait) as image:
-            for _ in range(5):
+            for _ in range(seconds * rate):
                 output.mux(stream.encode(av.VideoFrame.from_image(image)))
         output.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="session")
+def film(portrait, tmp_path_factory):
+    """One second of the portrait at 5 frames a second."""
+    return write_film(tmp_path_factory.mktemp("film") / "film.mp4", portrait, seconds=1, rate=5)
+
+
+@pytest.fixture(scope="session")
+def long_film(portrait, tmp_path_factory):
+    """Six seconds, so that there is a progress to see."""
+    return write_film(tmp_path_factory.mktemp("film") / "long.mp4", portrait, seconds=6, rate=10)
