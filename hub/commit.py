@@ -59,8 +59,7 @@ def commit_files(
     if create_pr and (revision or tag):
         raise HubError("a pull request goes to main and gets its tag after it was merged: --create_pr stands alone")
     with explained(repo_id):
-        if not (api.token or get_token()):
-            raise HubError("no token for the Hub: log in with `hf auth login` or set HF_TOKEN, then try again")
+        require_token(api)
         retried(lambda: api.create_repo(repo_id, repo_type=repo_type, private=private, exist_ok=True, **creation))
         if tag:
             refuse_other_tag(api, repo_id, repo_type, tag, files)
@@ -92,6 +91,12 @@ def commit_files(
                 lambda: api.create_tag(repo_id, tag=tag, revision=committed.oid, repo_type=repo_type, exist_ok=True)
             )
     return committed
+
+
+def require_token(api=None):
+    """HubError where neither `api` nor huggingface_hub's own login has a token."""
+    if not ((api and api.token) or get_token()):
+        raise HubError("no token for the Hub: log in with `hf auth login` or set HF_TOKEN, then try again")
 
 
 def refuse_other_tag(api, repo_id, repo_type, tag, files):

@@ -82,6 +82,9 @@ def check_folder(folder):
     folder = Path(folder)
     metrics, config = (read(folder, name, json.loads) for name in ("metrics.json", "config.json"))
     recipe = read(folder, "train_config.yaml", yaml.safe_load)
+    absent = [name for name in ("model", "label_names", "calibration", "training", "splits") if name not in metrics]
+    if absent:
+        raise CardError(f"{folder}: metrics.json holds no {', '.join(absent)}; it is written by a training run")
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if metrics["model"]["weights_sha256"] != sha256:
         raise CardError(f"{folder}: metrics.json was made for other weights than model.safetensors; score them anew")

@@ -12,9 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, checker, helper, load, numpy_helper, save
 from timm.models import save_for_hf
 
 from train.agreement import check_loaders
@@ -55,8 +54,8 @@ def fold_luminance(model):
         stem.weight.copy_(total * torch.tensor(LUMINANCE, dtype=total.dtype, device=total.device).view(1, 3, 1, 1))
 
 
-def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAMES):
-    """Write config.json, model.safetensors and onnx/model.onnx of `model` (fp32, on grey pictures) into `folder`.
+def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAMES, onnx=True):
+    """Write config.json, model.safetensors and, where `onnx`, onnx/model.onnx of `model` (fp32, on grey pictures).
 
     `model` is left with folded, fp16-rounded weights on the CPU. `input_size` is the height and width in pixels.
     """
@@ -84,16 +83,17 @@ def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAM
     config["pretrained_cfg"]["tag"] = "fer2013"  # else timm's ImageNet tag would stand there
     config["dtype"] = "float32"  # transformers upcasts the fp16 file
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    export_onnx(model.float(), input_size, folder / "onnx" / "model.onnx")
+    if onnx:
+        export_onnx(model.float(), input_size, folder / "onnx" / "model.onnx")
 
 
-def export_run(weights, config, folder, temperature=1.0):
+def export_run(weights, config, folder, temperature=1.0, onnx=True):
     """`export_model` of a run's float32 file `weights` and its TrainConfig, its logits divided by `temperature`."""
     # the weights of the run replace whatever these would start from, so nothing is fetched again
     model, _, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
     normalisation, _ = load_weights(model, Path(weights))
     fold_temperature(model.get_classifier(), temperature)
-    export_model(model, normalisation, config.input_size, folder)
+    export_model(model, normalisation, config.input_size, folder, onnx=onnx)
 
 
 def export_onnx(model, input_size, path):
@@ -113,11 +113,11 @@ def export_onnx(model, input_size, path):
             external_data=False,
             verbose=False,
         )
-        graph = onnx.load(traced)
+        graph = load(traced)
     strip_traces(graph)
     store_as_fp16(graph)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, path)
+    checker.check_model(graph)
+    save(graph, path)
 
 
 def strip_traces(model):

@@ -39,7 +39,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    export_run(weights, config, building)
+    export_run(weights, config, building, onnx=False)  # what timm reads is enough to calibrate
     logits, labels = folder_logits(building, splits["validation"])
     temperature = fit_temperature(logits, labels)
     export_run(weights, config, building, temperature)

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class NotFiniteError(RuntimeError):
-    """A loss that is not a finite number; the message names the batch."""
+    """A loss, or a logit of the validation split, that is not a finite number; the message names the batch or epoch."""
 
 
 class Loop:
@@ -93,11 +93,11 @@ class Loop:
                 for name, handler in previous.items():
                     signal.signal(name, handler)
 
-    def stage(self, start, end, state):
-        """Epochs `start` to `end`, with an optimizer and a distributed wrapper of their own."""
-        number = 0 if start == 0 and self.config.epochs[0] else 1
+    def begin_stage(self, number):
+        """(network as Accelerate wraps it, optimizer, whether the backbone is frozen) of stage `number`, 0 or 1."""
         frozen = number == 0 and self.config.stage_starts_frozen
         freeze_backbone(self.model, frozen)
+        set_training_mode(self.model, frozen)
         optimizer = create_optimizer_v2(
             self.model,
             opt="adamw" if self.config.optimizer == "adamw" else "sgd",
@@ -107,7 +107,12 @@ class Loop:
             momentum=0.9,
         )
         model = torch.compile(self.model) if self.config.compile else self.model
-        model, optimizer = self.accelerator.prepare(model, optimizer)
+        return *self.accelerator.prepare(model, optimizer), frozen
+
+    def stage(self, start, end, state):
+        """Epochs `start` to `end`, with an optimizer and a distributed wrapper of their own."""
+        number = 0 if start == 0 and self.config.epochs[0] else 1
+        model, optimizer, frozen = self.begin_stage(number)
         if state and (self.progress.epoch, self.progress.step) != (start, 0):  # else it is of the stage before
             optimizer.load_state_dict(state["optimizer"])
         patience = self.config.early_stopping if number else None  # a warm-up always leads to fine-tuning
@@ -205,6 +210,11 @@ class Loop:
         started = time.monotonic()
         network = self.ema.module if self.ema else self.model
         logits = gathered_logits(network, self.validation_pictures, self.normalisation, size, self.accelerator)
+        if not np.isfinite(logits).all():
+            raise NotFiniteError(
+                f"epoch {progress.epoch + 1}: the logits of the validation split are not finite after its last batch;"
+                " a lower learning rate or mixed_precision: no may help"
+            )
         figures = selection_figures(logits, self.validation_labels)
         progress.seconds += time.monotonic() - started
         progress.history.append(

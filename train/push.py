@@ -17,7 +17,7 @@ from pathlib import Path
 
 from huggingface_hub import ModelCard
 
-from hub.commit import HubError, commit_files
+from hub.commit import HubError, commit_files, require_token
 from model_card.build import CardError, card_text
 from train.agreement import LoadersDisagree, check_loaders
 
@@ -73,6 +73,7 @@ def push_folder(folder, repo_id, *, private=None, create_pr=False, revision=None
     are then as they were.
     """
     folder = Path(folder)
+    require_token(api)
     paths = check_before_push(folder)
     training = json.loads((folder / "metrics.json").read_text())["training"]
     return commit_files(

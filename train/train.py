@@ -51,6 +51,7 @@ logger = logging.getLogger("train")
 
 
 SPLITS = ("validation", "public_test", "private_test", "test", "unknown")
+WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to")  # on the weights: may change on resuming
 DRY_RUN_PICTURES = 64  # of every split but train
 
 
@@ -147,7 +148,8 @@ def keep_or_refuse(args, config):
     stored = args.output / "train_config.yaml"
     if args.resume and stored.is_file():
         before = dataclasses.asdict(load_config(stored))
-        changed = [name for name, value in dataclasses.asdict(config).items() if value != before[name]]
+        now = dataclasses.asdict(config)
+        changed = [name for name, value in now.items() if value != before[name] and name not in WITHOUT_EFFECT]
         if changed:
             sys.exit(f"train/train.py: --resume: {', '.join(changed)} differ from {stored}; give the run's own values")
     if not args.resume and (args.output / "checkpoints").is_dir():

@@ -9,11 +9,12 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, split_training
-from train.sources import FERPLUS_NAMES, SourceError, read_source
+from train.sources import FERPLUS_NAMES, SourceError, read_ferplus, read_source
 
 LIMIT = 300
 
@@ -129,6 +130,35 @@ def test_the_folder_versions_test_is_not_passed_off_as_an_official_split(layouts
     assert set(splits) == {"train", "validation", "test"} and len(splits["test"]) == LIMIT
 
 
+def test_a_zip_may_hold_a_csv_in_a_folder_beside_what_a_mac_adds(layouts, reference, tmp_path):
+    with zipfile.ZipFile(tmp_path / "FER.ZIP", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(layouts["csv"], "fer2013/fer2013.csv")
+        archive.writestr("__MACOSX/fer2013/._fer2013.csv", b"\0")
+    splits = load_fer2013(tmp_path / "FER.ZIP", cache_dir=tmp_path / "cache")
+    assert {name: fingerprint(split) for name, split in splits.items()} == {
+        name: fingerprint(split) for name, split in reference.items()
+    }
+
+
+def test_the_challenges_folder_is_read_by_the_file_that_says_each_rows_usage(layouts, tmp_path):
+    shutil.copy(layouts["icml"], tmp_path)
+    table = pd.read_csv(layouts["csv"])
+    table[["emotion", "pixels"]].to_csv(tmp_path / "a_train.csv", index=False)
+    table[["pixels"]].to_csv(tmp_path / "a_test.csv", index=False)
+    assert len(read_source(tmp_path).labels) == 2 * LIMIT
+    (tmp_path / "icml_face_data.csv").unlink()
+    with pytest.raises(SourceError, match=r"none of a_test.csv, a_train.csv has the columns emotion, pixels, Usage"):
+        read_source(tmp_path)
+
+
+def test_numbers_in_file_names_are_rows_only_where_they_can_be(layouts, tmp_path):
+    assert (read_source(layouts["folders"]).row >= 0).all()
+    shutil.copytree(layouts["folders"], tmp_path / "f")
+    for path in (tmp_path / "f").rglob("*.jpg"):
+        path.rename(path.with_name(path.name.replace("_", "_9000")))  # Kaggle's have eight digits of no meaning
+    assert (read_source(tmp_path / "f").row == -1).all()
+
+
 def test_private_test_is_a_split_of_its_own(layouts, tmp_path):
     table = pd.read_csv(layouts["csv"])
     table.loc[table.index[-50:], "Usage"] = "PrivateTest"
@@ -150,6 +180,7 @@ PIXELS = " ".join(["7"] * 2304)
         (f"emotion,pixels,Usage\n0,300{PIXELS[1:]},Training\n", "row 1: a pixel of 300"),
         (f"emotion,pixels,Usage\n0,1.5{PIXELS[1:]},Training\n", "row 1: the pixels hold something"),
         (f"emotion,pixels,Usage\n0,{PIXELS},Testing\n", "row 1: Usage 'Testing'"),
+        ("emotion,pixels,Usage\n", "it holds none"),
         ("", "not a readable CSV"),
     ],
 )
@@ -212,6 +243,50 @@ def test_bad_folders_are_refused_by_name(layouts, tmp_path, caplog):
     (folder / "train" / "happy").mkdir()
     with pytest.raises(SourceError, match="happy holds no picture"):
         read_source(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda table: table.drop(columns="usage"), r"bad\.parquet: no column usage; it has image, label"),
+        (lambda table: table.assign(label=[0, 9, 1]), r"bad\.parquet row 2: label 9 is not of FER-2013"),
+        (lambda table: table.assign(usage=["Training", "Training", "Dev"]), r"row 3: usage 'Dev' is not of FER-2013"),
+        (lambda table: table.assign(image=[{"bytes": b"no"}] * 3), r"bad\.parquet row 1: a broken picture"),
+        (lambda table: table.assign(image=[table.image[0], None, table.image[2]]), "row 2: a broken picture"),
+    ],
+)
+def test_a_bad_parquet_is_refused_by_file_and_row(spoil, said, shared_data, tmp_path):
+    table = pq.read_table(shared_data / "fer2013" / "training.parquet").slice(0, 3).to_pandas()
+    spoil(table[["image", "label", "usage"]]).to_parquet(tmp_path / "bad.parquet")
+    with pytest.raises(SourceError, match=said):
+        read_source(tmp_path / "bad.parquet")
+
+
+@pytest.mark.parametrize(("vote", "said"), [("x", "row 2"), (-1, "row 2"), (2.5, "row 2"), (None, "row 2")])
+def test_votes_that_are_none_are_refused_by_file_and_row(vote, said, tmp_path):
+    table = pd.DataFrame(np.ones((3, 10), int), columns=FERPLUS_NAMES).astype(object)
+    table.loc[1, "fear"] = vote
+    table.to_csv(tmp_path / "votes.csv", index=False)
+    with pytest.raises(SourceError, match=rf"votes\.csv {said}: votes are whole numbers"):
+        read_ferplus(tmp_path / "votes.csv")
+
+
+def test_what_is_wrong_within_a_zip_is_named_in_it(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in LABEL_NAMES:
+            archive.writestr(f"train/{name}/1.jpg", b"no picture" * 10)
+    with pytest.raises(SourceError, match=r"a\.zip:/train/angry/1\.jpg: a broken picture"):
+        read_source(tmp_path / "a.zip")
+    body = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(body.replace(b"no picture", b"no_picture", 1))
+    with pytest.raises(SourceError, match=r"a\.zip is no readable zip: Bad CRC-32 for file 'train/angry/1\.jpg'"):
+        read_source(tmp_path / "a.zip")
+    locked = bytearray(body)
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the bit that says that a password is needed
+        locked[locked.index(mark) + flags] |= 1
+    (tmp_path / "a.zip").write_bytes(locked)
+    with pytest.raises(SourceError, match=r"a\.zip is no readable zip: .*password required"):
+        read_source(tmp_path / "a.zip")
 
 
 def test_what_is_no_known_layout_lists_what_was_looked_for(tmp_path):

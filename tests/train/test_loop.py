@@ -102,20 +102,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
         torch.testing.assert_close(weights[1][name], tensor, atol=1e-5, rtol=1e-4)
 
 
-def groups_of(loop, config, monkeypatch):
-    """The optimizer's parameter groups of a run of one step."""
-    groups = []
-    monkeypatch.setattr(Loop, "epoch", lambda self, model, optimizer, *_: (
-        groups.extend(optimizer.param_groups), setattr(self.progress, "epoch", 99)
-    ))  # fmt: skip
-    loop.fit()
-    return groups
-
-
-def test_norms_and_biases_do_not_decay_and_earlier_blocks_learn_more_slowly(tmp_path, monkeypatch):
-    config = dataclasses.replace(CONFIG, layer_decay=0.5, weight_decay=0.07)
-    loop = make(tmp_path, config)
-    groups = groups_of(loop, config, monkeypatch)
+def test_norms_and_biases_do_not_decay_and_earlier_blocks_learn_more_slowly(tmp_path):
+    loop = make(tmp_path, dataclasses.replace(CONFIG, layer_decay=0.5, weight_decay=0.07))
+    groups = loop.begin_stage(1)[1].param_groups
     names = {id(parameter): name for name, parameter in loop.model.named_parameters()}
     decay = {names[id(p)]: (group["weight_decay"], group["lr_scale"]) for group in groups for p in group["params"]}
     assert set(decay) == set(names.values())

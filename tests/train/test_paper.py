@@ -9,7 +9,7 @@ import safetensors.torch
 import timm
 import torch
 
-SHORT = ("--limit", "600", "--epochs", "[1, 1]", "--batch_size", "64", "--score", "validation", "--cpu_threads", "1")
+SHORT = ("--limit", "420", "--epochs", "[1, 1]", "--score", "validation", "--cpu_threads", "2")
 
 
 @pytest.fixture(scope="module")

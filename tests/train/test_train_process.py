@@ -1,29 +1,28 @@
 """The training command as real processes: what it leaves, what it refuses, and that a killed run ends the same."""
 
 import json
+import os
 import signal
+import sqlite3
 import subprocess
+import sys
 import time
+import venv
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+# layer norms and no dropout: nothing makes a picture see how its batch is divided among processes
 TINY = (
-    "--class_weights",
-    "null",
-    "--limit",
-    "120",
-    "--input_size",
-    "32",
-    "--batch_size",
-    "16",
-    "--epochs",
-    "[1, 1]",
-    "--checkpoint_minutes",
-    "0",
+    *("--architecture", "test_efficientnet_ln", "--dropout", "0", "--drop_path_rate", "0", "--class_weights", "null"),
+    *("--limit", "120", "--input_size", "32", "--batch_size", "16", "--epochs", "[1, 1]", "--checkpoint_minutes", "0"),
+    *("--keep_checkpoints", "2"),
 )
+STEPS = 6  # of an epoch
 # decoupled decay of 10 at a rate of 100 multiplies the weights by -1000 a step
 EXPLODING = ("--optimizer", "sgd", "--learning_rate", "[100, 100]", "--weight_decay", "10", "--gradient_clip", "null")
 FOLDER = {
@@ -39,30 +38,39 @@ FOLDER = {
 }
 
 
-def command(data, output, *extra, processes=1):
-    script = (*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/train.py")
-    return [*script, "--data", str(data), "--output", str(output), "--cpu_threads", "1", *TINY, *extra]
+def arguments(data, output, *extra):
+    return ["--data", str(data), "--output", str(output), "--cpu_threads", "1", *TINY, *extra]
 
 
 @pytest.fixture(scope="module")
-def train(repository, child_environment):
-    """Runs the command in the repository's root; returns the finished process."""
-
-    def run(*arguments, **options):
-        return subprocess.run(
-            command(*arguments, **options), cwd=repository, env=child_environment, capture_output=True, text=True
-        )
-
-    return run
+def fer2013(shared_data):
+    return shared_data / "fer2013"
 
 
 @pytest.fixture(scope="module")
-def finished(train, shared_data, tmp_path_factory):
-    """A run that nothing disturbed: (folder, process)."""
-    output = tmp_path_factory.mktemp("run") / "whole"
-    done = train(shared_data / "fer2013", output, "--keep_checkpoints", "2", "--views", "single", "flip")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return output, done
+def launch(repository, child_environment):
+    """Starts `accelerate launch train/train.py` in the repository's root, as the leader of a group of processes."""
+
+    def start(*extra, processes=1, **variables):
+        script = [*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/train.py"]
+        return subprocess.Popen(
+            [*script, *extra], cwd=repository, env=child_environment | variables, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def finished(launch, fer2013, tmp_path_factory):
+    """A run that nothing disturbed, with a tracker and CodeCarbon: (folder, what it said)."""
+    folder = tmp_path_factory.mktemp("run")
+    extra = ("--views", "single", "flip", "--measure_energy", "--report_to", "[trackio]")
+    variables = {"TRACKIO_DIR": str(folder / "trackio"), "HF_HOME": str(folder / "home")}
+    process = launch(*arguments(fer2013, folder / "whole", *extra), **variables)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    return folder / "whole", said
 
 
 def files(folder):
@@ -74,6 +82,10 @@ def same_weights(one, other):
     return first.keys() == second.keys() and all(first[name].equal(second[name]) for name in first)
 
 
+def metrics_of(run):
+    return json.loads((run / "export" / "metrics.json").read_text())
+
+
 def test_it_leaves_exactly_the_model_folder_and_the_runs_own_files(finished):
     output, _ = finished
     assert files(output / "export") == FOLDER
@@ -81,135 +93,167 @@ def test_it_leaves_exactly_the_model_folder_and_the_runs_own_files(finished):
     steps = sorted(name for name in others if name.startswith("checkpoints/"))
     assert len(steps) == 2 and others - set(steps) == {"train_config.yaml", "best.safetensors"}
     assert any("tfevents" in name for name in files(output / "fer"))
-    assert sum(path.stat().st_size for path in (output / "export").rglob("*") if path.is_file()) < 50e6
+    assert Image.open(output / "export" / "figures" / "training_curves.png").size[0] > 400
 
 
 def test_it_tells_of_every_epoch_and_scores_what_was_asked(finished):
-    output, done = finished
-    assert "epoch 1/2 warmup 32 px" in done.stderr and "epoch 2/2 finetune 32 px" in done.stderr
-    assert "pictures/s" in done.stderr
-    metrics = json.loads((output / "export" / "metrics.json").read_text())
+    output, said = finished
+    assert "epoch 1/2 warmup 32 px" in said and "pictures/s" in said
+    table = [line.split()[1:] for line in said.splitlines() if line[9:].split()[:1] in (["epoch"], ["1/2"], ["2/2"])]
+    assert [row[:3] for row in table] == [["epoch", "stage", "px"], ["1/2", "warmup", "32"], ["2/2", "finetune", "32"]]
+    metrics = metrics_of(output)
     assert {split: set(views) for split, views in metrics["splits"].items()} == {
         "validation": {"single", "flip"},
         "public_test": {"single", "flip"},
     }
     assert [row["stage"] for row in metrics["training"]["history"]] == ["warmup", "finetune"]
     assert metrics["splits"]["public_test"]["single"]["support"] == 120
+    assert metrics["training"]["public_test_looks"] == 1
     assert str(output) not in (output / "export" / "metrics.json").read_text()
 
 
-@pytest.mark.parametrize("moment", ["first_checkpoint", "while_writing", "second_stage"])
-def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
-    moment, finished, train, repository, child_environment, shared_data, tmp_path
-):
-    output, extra = tmp_path / "killed", ("--keep_checkpoints", "2", "--score", "validation")
-    data = shared_data / "fer2013"
-    process = subprocess.Popen(
-        command(data, output, *extra), cwd=repository, env=child_environment, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    pattern, wanted = {
-        "first_checkpoint": ("step-*.pt", lambda found: bool(found)),
-        "while_writing": (".step-*.tmp", lambda found: bool(found)),
-        "second_stage": ("step-*.pt", lambda found: any(int(path.stem[5:]) > 8 for path in found)),
-    }[moment]
-    while not wanted(list((output / "checkpoints").glob(pattern))):
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.001)
-    kill_group(process)
-    done = train(data, output, *extra, "--resume")
-    assert done.returncode == 0, done.stderr[-3000:]
-    if moment != "while_writing":  # the very first write may have been cut: then there is nothing to go on from
-        assert "resumed at epoch" in done.stderr
-    assert same_weights(output / "best.safetensors", finished[0] / "best.safetensors")
-    assert same_weights(output / "export" / "model.safetensors", finished[0] / "export" / "model.safetensors")
-
-
-def kill_group(process):
-    import os
-
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def test_sigterm_saves_and_says_how_to_go_on(repository, child_environment, shared_data, tmp_path):
-    process = subprocess.Popen(
-        command(shared_data / "fer2013", tmp_path / "run", "--checkpoint_minutes", "100"),
-        cwd=repository, env=child_environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    said = ""
-    while "epoch 1/2" not in said:
-        said += process.stderr.read(1)
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    time.sleep(1)
-    for child in children:
-        import os
-
-        os.kill(int(child), signal.SIGTERM)
-    said += process.communicate(timeout=120)[1]
-    assert process.returncode != 0
-    assert "the same command with --resume goes on from here" in said
-    assert len(list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))) == 1
-
-
-def test_two_processes_train_and_score_to_the_same_figures_as_one(finished, train, shared_data, tmp_path):
-    """Batch norm sees each process's half, so the weights differ; the steps, batches and gathered splits do not."""
-    done = train(shared_data / "fer2013", tmp_path / "two", "--score", "validation", processes=2)
-    assert done.returncode == 0, done.stderr[-3000:]
-    two, one = (json.loads((path / "export" / "metrics.json").read_text()) for path in (tmp_path / "two", finished[0]))
-    assert two["training"]["pictures_seen"] == one["training"]["pictures_seen"]
-    rates = [[row["learning_rate"] for row in run["training"]["history"]] for run in (two, one)]
-    assert rates[0] == rates[1]
-    assert two["splits"]["validation"]["single"]["support"] == one["splits"]["validation"]["single"]["support"]
-
-
-def test_what_is_refused_is_refused_in_one_sentence(finished, train, shared_data, tmp_path):
-    data = shared_data / "fer2013"
-    for arguments, said in [
-        ((data, finished[0]), "holds a run already; go on with --resume"),
-        ((data, finished[0], "--keep_checkpoints", "2", "--resume", "--seed", "7"), "--resume: seed differ from"),
-        ((data, tmp_path / "a", "--label_smoothing", "0.9"), "label_smoothing: 0.9 is outside [0, 0.5]"),
-        ((data, tmp_path / "b", *EXPLODING), "the batch is rows"),
-        ((data, tmp_path / "c", "--report_to", "[mlflow]"), "report_to: mlflow is none of wandb, trackio"),
-    ]:
-        done = train(*arguments)
-        assert done.returncode != 0 and said in done.stderr, (said, done.stderr[-2000:])
-
-
-def test_energy_and_trackers_are_recorded_where_they_are_asked_for(
-    repository, child_environment, shared_data, tmp_path
-):
-    import sqlite3
-
-    extra = ("--score", "validation", "--measure_energy", "--report_to", "[trackio]")
-    done = subprocess.run(
-        command(shared_data / "fer2013", tmp_path / "run", *extra), cwd=repository, capture_output=True, text=True,
-        env=child_environment | {"TRACKIO_DIR": str(tmp_path / "trackio"), "HF_HOME": str(tmp_path / "home")},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    export = tmp_path / "run" / "export"
-    energy = json.loads((export / "metrics.json").read_text())["training"]["energy_kwh"]
+def test_energy_and_figures_are_recorded_where_that_is_asked_for(finished):
+    output, _ = finished
+    energy = metrics_of(output)["training"]["energy_kwh"]
     assert 0 < energy < 0.1  # seconds of a few cores: over nothing, under 100 Wh
-    assert f"{energy:.3f} kWh (CodeCarbon's estimate)" in (export / "README.md").read_text()
-    with sqlite3.connect(tmp_path / "trackio" / "fer.db") as database:
+    assert f"{energy:.3f} kWh (CodeCarbon's estimate)" in (output / "export" / "README.md").read_text()
+    with sqlite3.connect(output.parent / "trackio" / "fer.db") as database:
         rows = database.execute("SELECT metrics FROM metrics").fetchall()
     assert any("validation_accuracy" in str(row) for row in rows)
 
 
-def test_a_dry_run_goes_the_whole_way_and_leaves_nothing(train, shared_data, tmp_path):
-    done = train(shared_data / "fer2013", tmp_path / "dry", "--dry_run")
+def stop_while(process, caught):
+    """Wait until `caught()` is true with the whole group of `process` standing still; it stays so."""
+    while True:
+        assert process.poll() is None, "the run ended before it could be killed"
+        if caught():
+            os.killpg(process.pid, signal.SIGSTOP)
+            time.sleep(0.05)
+            if caught():
+                return
+            os.killpg(process.pid, signal.SIGCONT)
+
+
+def test_a_run_killed_three_times_ends_with_the_weights_of_one_that_was_not(finished, launch, fer2013, tmp_path):
+    """In the middle of writing a checkpoint, within the second stage, and while the model folder is written."""
+    output = tmp_path / "killed"
+    folder = output / "checkpoints"
+
+    def step():
+        return max((int(path.stem[5:]) for path in folder.glob("step-*.pt")), default=0)
+
+    for extra, caught in (
+        ((), lambda: step() >= 2 and any(folder.glob(".step-*.tmp"))),
+        (("--resume",), lambda: step() > STEPS + 1),
+        (("--resume",), lambda: (output / ".export.building" / "onnx").is_dir()),
+    ):
+        process = launch(*arguments(fer2013, output, "--score", "validation", *extra))
+        stop_while(process, caught)
+        os.killpg(process.pid, signal.SIGKILL)
+        said = process.communicate()[1]
+        assert ("resumed at epoch" in said) == bool(extra), said[-2000:]
+        if not extra:
+            assert any(folder.glob(".step-*.tmp"))  # half a checkpoint
+    process = launch(*arguments(fer2013, output, "--score", "validation", "--resume"))
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    assert not list(folder.glob(".step-*"))
+    assert same_weights(output / "best.safetensors", finished[0] / "best.safetensors")
+    assert same_weights(output / "export" / "model.safetensors", finished[0] / "export" / "model.safetensors")
+
+
+@pytest.mark.parametrize("way", ["kill of the launcher", "Ctrl-C"])
+def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(way, launch, fer2013, tmp_path):
+    process = launch(*arguments(fer2013, tmp_path / "run", "--checkpoint_minutes", "100", "--epochs", "[1, 500]"))
+    said = ""
+    while "epoch 2/501" not in said:  # the last of a line, so that nothing is left in the pipe unseen
+        said += process.stderr.read(1)
+        assert process.poll() is None, said
+    if way == "Ctrl-C":
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+    else:
+        process.send_signal(signal.SIGTERM)  # what `kill`, `timeout` and a container's end do
+    said += process.communicate(timeout=120)[1]  # until the run itself, which holds the pipe, has ended
+    assert process.returncode != 0
+    assert "the same command with --resume goes on from here" in said, said[-2000:]
+    assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+
+
+def test_two_processes_train_and_score_as_one(finished, launch, fer2013, tmp_path):
+    """Steps, batches, rates, weights but for the order of sums, and figures of splits of 15 and 120 pictures."""
+    process = launch(*arguments(fer2013, tmp_path / "two"), processes=2)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    two, one = metrics_of(tmp_path / "two"), metrics_of(finished[0])
+    assert two["training"]["pictures_seen"] == one["training"]["pictures_seen"]
+    for ours, theirs in zip(two["training"]["history"], one["training"]["history"], strict=True):
+        assert ours["learning_rate"] == theirs["learning_rate"]  # Accelerate's scheduler would step once a process
+        assert ours["validation_accuracy"] == theirs["validation_accuracy"]
+        assert ours["validation_loss"] == pytest.approx(theirs["validation_loss"], abs=1e-4)
+    single = [run["splits"]["validation"]["single"] for run in (two, one)]
+    assert single[0]["confusion_matrix"] == single[1]["confusion_matrix"] and single[0]["support"] % 2 == 1
+    weights = [load_file(run / "best.safetensors") for run in (tmp_path / "two", finished[0])]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(tensor, weights[1][name], atol=2e-4, rtol=1e-3)
+
+
+CALLS = """
+import json, resource, sys
+from train.train import main
+for arguments, bytes_a_file in json.loads(sys.argv[1]):
+    if bytes_a_file:  # a real limit of the system, as a full disk has one
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file, resource.RLIM_INFINITY))
+    try:
+        main(arguments)
+    except SystemExit as refused:
+        print(json.dumps(str(refused)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+
+
+def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_environment, fer2013, tmp_path):
+    def fresh(*extra):
+        return arguments(fer2013, tmp_path / f"run{len(cases)}", *extra)
+
+    cases = []
+    for call, said, limit in (
+        (lambda: arguments(fer2013, finished[0]), "holds a run already; go on with --resume", None),
+        (lambda: arguments(fer2013, finished[0], "--resume", "--seed", "7"), "--resume: seed differ", None),
+        (lambda: fresh("--label_smoothing", "0.9"), "label_smoothing: 0.9 is outside [0, 0.5]", None),
+        (lambda: fresh("--report_to", "[mlflow]"), "report_to: mlflow is none of wandb, trackio", None),
+        (lambda: fresh("--pretrained", "nowhere"), "pretrained: nowhere is not there", None),
+        (lambda: fresh("--teachers", "[nowhere]"), "teachers: nowhere is no finished run", None),
+        (lambda: fresh("--mixed_precision", "fp16"), "fp16 mixed precision requires a", None),
+        (lambda: fresh("--batch_size", "120"), "batch_size 120 exceeds the 105 pictures", None),
+        (lambda: fresh(*EXPLODING), "the logits of the validation split are not finite", None),
+        (lambda: fresh(*EXPLODING, "--batch_size", "8"), "the batch is rows", None),
+        (lambda: fresh(), "earlier checkpoints are untouched: free some space, then --resume", 600_000),
+    ):
+        cases.append((call(), limit, said))
+    if torch.cuda.is_available():
+        cases = [case for case in cases if "fp16" not in case[2]]
+    calls = json.dumps([case[:2] for case in cases])
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS, calls], cwd=repository, env=child_environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "nothing was kept" in done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(cases)
+    for answer, (_, _, said) in zip(answers, cases, strict=True):
+        assert said in answer and "\n" not in answer and answer.startswith("train/train.py: "), answer
+
+
+def test_a_dry_run_goes_the_whole_way_and_leaves_nothing(launch, fer2013, tmp_path):
+    process = launch(*arguments(fer2013, tmp_path / "dry", "--dry_run"))
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    assert "warmup" in said and "finetune" in said and "loaders agree" in said and "nothing was kept" in said
     assert not (tmp_path / "dry").exists()
 
 
 def test_without_the_training_stack_one_sentence_names_the_command(repository, tmp_path):
-    import sys
-    import venv
-
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
-    python = tmp_path / "bare" / "bin" / Path(sys.executable).name
-    python = python if python.exists() else tmp_path / "bare" / "bin" / "python"
+    python = tmp_path / "bare" / "bin" / "python"
     for script in ("train/train.py", "train/score.py"):
         done = subprocess.run([python, script], cwd=repository, capture_output=True, text=True)
         assert done.returncode == 1
