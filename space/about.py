@@ -13,7 +13,10 @@ VIEWS = ("single", "flip", "ten_crop")
 # Shown on the page, and run as they stand by tests/browser/test_api.py.
 PYTHON = """# pip install gradio_client
 from gradio_client import Client, handle_file
-answer = Client("{url}").predict(handle_file("photo.jpg"), api_name="/predict")"""
+client = Client("{url}")
+answer = client.predict(handle_file("photo.jpg"), api_name="/predict")"""
+
+PYTHON_VIDEO = """readings = client.predict(handle_file("film.mp4"), api_name="/predict_video")["readings"]"""
 
 CURL = """FILE=$(curl -s {url}/gradio_api/upload -F files=@photo.jpg | cut -d'"' -f2)
 ID=$(curl -s {url}/gradio_api/call/predict -H 'Content-Type: application/json' \\
@@ -34,21 +37,42 @@ const events = await (await fetch(`{url}/gradio_api/call/predict/${{event_id}}`)
 const [answer] = JSON.parse(events.split("event: complete\\ndata: ")[1]);"""
 
 
+MARK = (  # a face in a finder's corners
+    '<svg class="fer-mark" viewBox="0 0 24 24" aria-hidden="true"><path d="M2 7V4a2 2 0 0 1 2-2h3M17 2h3a2 2 0 0 1 2 2'
+    'v3M22 17v3a2 2 0 0 1-2 2h-3M7 22H4a2 2 0 0 1-2-2v-3M9 9v1M15 9v1M8 14.5a5 5 0 0 0 8 0"/></svg>'
+)
+
+
 def metrics_of(analyzer: Analyzer):
     """The folder's metrics.json, or None where it has none."""
     path = analyzer.source.folder / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def table(head, rows):
-    """An HTML table; the first cell of each row is its header. Cells are escaped here."""
+def table(head, rows, kind=""):
+    """An HTML table of class `kind`; the first cell of each row is its header. Cells are escaped here."""
     top = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
     return (
-        f'<div class="fer-scroll" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+        f'<div class="fer-scroll" tabindex="0"><table class="{kind}"><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def confusion_table(names, matrix):
+    """True classes in rows; each cell shaded by its share of the row."""
+    top = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in names)
+    rows = ""
+    for name, row in zip(names, matrix, strict=True):
+        total = max(sum(row), 1)
+        cells = "".join(f'<td style="--share:{count / total:.2f}">{count}</td>' for count in row)
+        rows += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+    return (
+        f'<div class="fer-scroll" tabindex="0"><table class="fer-confusion"><thead><tr><td></td>{top}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -73,6 +97,7 @@ def figures_html(metrics, language):
             (f"{name} ({view})", s["support"], interval(s["accuracy"]), interval(s["macro_f1"]))
             for name, view, s in scored
         ],
+        "fer-overview",
     )
     name, _, first = scored[0]
     labels = metrics["label_names"]
@@ -88,11 +113,13 @@ def figures_html(metrics, language):
             for label, shown in zip(labels, names, strict=True)
         ],
     )
-    confusion = table(
-        ["", *names], [(shown, *row) for shown, row in zip(names, first["confusion_matrix"], strict=True)]
-    )
+    each = escape(say(language, "about_per_class", split=name))
     title = escape(say(language, "about_confusion", split=name))
-    return f"{overview}{per_class}<h4>{title}</h4>{confusion}"
+    confusion = confusion_table(names, first["confusion_matrix"])
+    return (
+        f'{overview}<div class="fer-two"><div><h4>{each}</h4>{per_class}</div>'
+        f"<div><h4>{title}</h4>{confusion}</div></div>"
+    )
 
 
 def about_html(analyzer: Analyzer, language, url):
@@ -117,19 +144,21 @@ def about_html(analyzer: Analyzer, language, url):
     rows = "".join(f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>' for key, value in facts)
     figures = figures_html(metrics, language) if metrics else f"<p>{escape(say(language, 'about_missing'))}</p>"
     return (
-        f'<div class="fer-about"><h3>{escape(say(language, "about_model"))}</h3>'
-        f'<div class="fer-scroll" tabindex="0"><table class="fer-facts">{rows}</table></div>'
-        f"<h3>{escape(say(language, 'about_figures'))}</h3>{figures}"
-        f"<h3>{escape(say(language, 'about_api'))}</h3>{programs_html(url)}</div>"
+        f'<div class="fer-about"><section class="fer-card"><h3>{escape(say(language, "about_model"))}</h3>'
+        f'<div class="fer-scroll" tabindex="0"><table class="fer-facts">{rows}</table></div></section>'
+        f'<section class="fer-card"><h3>{escape(say(language, "about_figures"))}</h3>{figures}</section>'
+        f'<section class="fer-card"><h3>{escape(say(language, "about_api"))}</h3>{programs_html(url, language)}'
+        f"</section></div>"
     )
 
 
-def programs_html(url):
-    examples = {"Python": PYTHON, "curl": CURL, "JavaScript": JAVASCRIPT}
-    return "".join(
+def programs_html(url, language):
+    examples = {"Python": f"{PYTHON}\n{PYTHON_VIDEO}", "curl": CURL, "JavaScript": JAVASCRIPT}
+    blocks = "".join(
         f'<h4>{name}</h4><pre tabindex="0"><code>{escape(code.format(url=url))}</code></pre>'
         for name, code in examples.items()
     )
+    return f'{blocks}<p class="fer-note">{escape(say(language, "about_mcp"))}</p>'
 
 
 def head_html(analyzer: Analyzer, language):
@@ -137,9 +166,8 @@ def head_html(analyzer: Analyzer, language):
     banner = ""
     if isinstance(analyzer.detector, HaarCascade):
         banner = f'<p class="fer-banner" role="status">{escape(say(language, "fallback"))}</p>'
-    return (
-        f"<header><h1>{escape(say(language, 'title'))}</h1><p>{escape(say(language, 'tagline'))}</p>{banner}</header>"
-    )
+    title, tagline = (escape(say(language, key)) for key in ("title", "tagline"))
+    return f"<header><h1>{MARK}{title}</h1><p>{tagline}</p>{banner}</header>"
 
 
 def foot_html(language):

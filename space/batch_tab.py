@@ -8,18 +8,18 @@ from pathlib import Path
 import gradio as gr
 
 from space.analysis import Analyzer
-from space.draw import annotated
+from space.draw import thumbnail
 from space.limits import LIMITS
 from space.picture_input import language_of
 from space.predict import cell, csv_header, csv_rows
-from space.result_html import data_url, percent
-from space.text import Refusal, emotion_name, say
+from space.result_html import data_url
+from space.text import Refusal, emotion_name, percent, say
 
-THUMBNAIL_SIDE = 420  # pixels
+THUMBNAIL_SIDE, NUMBER = 420, 22  # pixels; of the numbers at its faces
 
 
 def build(analyzer: Analyzer, i18n):
-    """Lay the tab out and wire it."""
+    """Lay the tab out and wire it; returns the result's component."""
 
     def read(paths, request: gr.Request, progress=gr.Progress()):  # noqa: B008 - Gradio's way to ask for one
         language = language_of(request)
@@ -37,7 +37,8 @@ def build(analyzer: Analyzer, i18n):
                 cards.append(card(name, None, [refusal.in_language(language)]))
                 continue
             rows += csv_rows(cell(name), analysis.as_json())
-            cards.append(card(name, annotated(analysis, picture, language), face_lines(analysis, language)))
+            image = thumbnail(analysis, picture, THUMBNAIL_SIDE, NUMBER)
+            cards.append(card(name, image, face_lines(analysis, language)))
         return f'<div class="fer-gallery">{"".join(cards)}</div>', gr.DownloadButton(value=written(rows), visible=True)
 
     def written(rows):
@@ -49,13 +50,15 @@ def build(analyzer: Analyzer, i18n):
             table.writerows(rows)
         return str(folder / "faces.csv")
 
-    pictures = gr.File(
-        label=i18n("tab_batch"), file_count="multiple", file_types=["image"], height=170, elem_id="pictures"
-    )
-    with gr.Row():
-        run = gr.Button(i18n("batch_run"), variant="primary", elem_id="run-pictures")
-        download = gr.DownloadButton(i18n("batch_csv"), visible=False, elem_id="pictures-csv")
-    gallery = gr.HTML(elem_id="gallery", apply_default_css=False, min_height=80)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=280):
+            pictures = gr.File(
+                label=i18n("your_pictures"), file_count="multiple", file_types=["image"], height=170, elem_id="pictures"
+            )
+            run = gr.Button(i18n("batch_run"), variant="primary", elem_id="run-pictures")
+            download = gr.DownloadButton(i18n("batch_csv"), visible=False, size="md", elem_id="pictures-csv")
+        with gr.Column(scale=3, min_width=320):
+            gallery = gr.HTML(elem_id="gallery", apply_default_css=False, min_height=290)
     run.click(
         read,
         pictures,
@@ -66,13 +69,15 @@ def build(analyzer: Analyzer, i18n):
         show_progress="full",
         show_progress_on=gallery,
     )
+    return gallery
 
 
 def face_lines(analysis, language):
     """A line for each face, or the sentence that there is none."""
     names = [emotion_name(language, label) for label in analysis.label_names]
     return [
-        f"{number} {names[face.winner]} {percent(face.confidence)}" for number, face in enumerate(analysis.faces, 1)
+        f"{number} {names[face.winner]} {percent(language, face.confidence)}"
+        for number, face in enumerate(analysis.faces, 1)
     ] or [say(language, "no_face")]
 
 
@@ -80,7 +85,6 @@ def card(name, image, lines):
     """One picture of the gallery; `image` is None where it could not be read."""
     figure = ""
     if image is not None:
-        image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         figure = f'<img src="{data_url(image, quality=85)}" alt="">'
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     title = escape(name)

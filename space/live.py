@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass, field
 from html import escape
 
-from space.result_html import bars, percent
-from space.text import emotion_name, say
+from space.result_html import bars
+from space.text import emotion_name, percent, say
 from space.tracking import HISTORY_SECONDS, Tracker
 
 SHOWN = 4  # faces with bars; all faces have boxes
@@ -46,23 +46,26 @@ def live_html(tracks, analysis, rate, now, language):
         x, y, width, height = (round(float(v), 1) for v in track.box)
         faces.append(
             {
-                "number": track.number,
                 "box": [x, y, width, height],
                 "class": winner,
-                "text": f"{track.number} {names[winner]} {percent(float(track.probabilities[winner]))}",
+                "words": [str(track.number), names[winner], percent(language, float(track.probabilities[winner]))],
             }
         )
     data = escape(json.dumps({"size": analysis.size, "faces": faces}))
     panels = "".join(face_panel(track, analysis.label_names, names, now, language) for track in tracks[:SHOWN])
     if not panels:
         panels = f'<p class="fer-empty">{escape(say(language, "live_no_face"))}</p>'
-    rate_text = escape(say(language, "live_rate", rate=f"{rate:.0f}"))
-    return f'<div class="fer-live" data-live="{data}">{panels}<p class="fer-note fer-rate">{rate_text}</p></div>'
+    found = say(language, "faces_one") if len(faces) == 1 else say(language, "faces_many", count=len(faces))
+    speed = say(language, "live_rate", rate=f"{rate:.0f}")
+    return (
+        f'<div class="fer-live fer-card" data-live="{data}"><p class="fer-count">{escape(found)} · '
+        f'<span class="fer-rate">{escape(speed)}</span></p>{panels}</div>'
+    )
 
 
 def face_panel(track, label_names, names, now, language):
     winner = int(track.probabilities.argmax())
-    p = percent(float(track.probabilities[winner]))
+    p = percent(language, float(track.probabilities[winner]))
     title = escape(say(language, "face_title", number=track.number, emotion=names[winner], percent=p))
     return (
         f'<section class="fer-panel" style="--c:var(--fer-{winner})"><h3>{title}</h3>'
@@ -90,5 +93,7 @@ def curve(track, now, language):
     label = escape(say(language, "live_curve", number=track.number))
     return (
         f'<figure class="fer-curve"><svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{label}">{lines}</svg><figcaption>{label}</figcaption></figure>'
+        f'aria-label="{label}"><path d="M0 {height / 2}H{width}"/>{lines}</svg><figcaption>'
+        f"<span>{escape(say(language, 'live_begin'))}</span><span>{escape(say(language, 'live_end'))}</span>"
+        f"</figcaption></figure>"
     )

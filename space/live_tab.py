@@ -23,6 +23,13 @@ def notice_html(language):
     return f'<section class="fer-notice"><h2>{escape(say(language, "notice_title"))}</h2><ul>{points}</ul></section>'
 
 
+def consent_html(language):
+    """The same notice for `space/page.js`, which shows it before any camera starts, the photo tab's too."""
+    words = {"accept": "notice_accept", "cancel": "notice_cancel", "allow": "camera_allow"}
+    data = " ".join(f'data-{name}="{escape(say(language, key))}"' for name, key in words.items())
+    return f'<div id="fer-consent" hidden {data}>{notice_html(language)}</div>'
+
+
 def build(analyzer: Analyzer, i18n):
     """Lay the tab out and wire it; returns the notice's component."""
 
@@ -49,13 +56,11 @@ def build(analyzer: Analyzer, i18n):
                 sources=["webcam"],
                 streaming=True,
                 webcam_options=gr.WebcamOptions(mirror=True, constraints=CAMERA),
-                height=420,
                 buttons=[],
                 elem_id="camera",
             )
         with gr.Column(scale=2, min_width=280):
             result = gr.HTML(elem_id="live-result", apply_default_css=False, min_height=330)
-            gr.HTML('<div id="fer-announcer" aria-live="polite"></div>')
     session = gr.State(LiveSession(), time_to_live=300)
 
     accepted.click(accept, None, [before, after, result], api_visibility="private", queue=False)

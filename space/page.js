@@ -1,18 +1,95 @@
-/* The page's own behaviour: choosing a face, saving what is shown, and boxes over the live video. No library. */
+/* The page's own behaviour: consent, choosing a face, its maps, saving what is shown, the live boxes. No library. */
 (() => {
   const find = (root, selector) => [...root.querySelectorAll(selector)];
+
+  /* A screen reader hears each answer once; the element stays, as a live region must. */
+  const announcer = document.createElement("div");
+  announcer.id = "fer-announcer";
+  announcer.setAttribute("role", "status");
+  announcer.style.cssText = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)";
+  function announce(words) {
+    if (announcer.textContent !== words) announcer.textContent = words;
+  }
+
+  /* No camera starts on this page before the notice has been read, whoever asks for it. */
+  let consented = false;
+  function consent() {
+    if (consented) return Promise.resolve();
+    return new Promise((accept) => { /* "Not now" leaves it open: Gradio does not catch a refusal, and asks anew */
+      const dialog = document.createElement("dialog");
+      dialog.className = "fer-dialog";
+      const notice = document.getElementById("fer-consent");
+      dialog.append(notice.firstElementChild.cloneNode(true));
+      dialog.setAttribute("aria-label", dialog.querySelector("h2").textContent);
+      const { accept: yes, cancel: no } = notice.dataset;
+      const form = document.createElement("form");
+      form.method = "dialog";
+      form.append(...[["yes", yes], ["no", no]].map(([value, text]) => {
+        const button = document.createElement("button");
+        Object.assign(button, { value, textContent: text, className: `fer-${value}` });
+        return button;
+      }));
+      dialog.append(form);
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        consented = dialog.returnValue === "yes";
+        if (consented) accept();
+      });
+      document.querySelector(".gradio-container .contain").append(dialog);
+      dialog.showModal();
+    });
+  }
+  if (navigator.mediaDevices) { /* browsers have it on https and on localhost only */
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    navigator.mediaDevices.getUserMedia = async (wish) => {
+      await consent();
+      return open(wish);
+    };
+  }
 
   function choose(result, index) {
     for (const part of find(result, ".fer-of")) part.toggleAttribute("hidden", part.dataset.face !== index);
     for (const box of find(result, ".fer-box")) box.classList.toggle("fer-chosen", box.dataset.face === index);
+    announce(result.querySelector(".fer-panel:not([hidden]) h3").textContent);
   }
 
   document.addEventListener("change", (event) => {
     const result = event.target.closest(".fer-result");
     if (!result) return;
     if (event.target.matches(".fer-faces input")) choose(result, event.target.value);
-    if (event.target.matches(".fer-heat-switch")) result.classList.toggle("fer-show-heat", event.target.checked);
+    if (event.target.matches(".fer-maps input")) result.dataset.map = event.target.value;
+    if (result.dataset.map === "occlusion") occlude(result.querySelector(".fer-panel:not([hidden])"));
   });
+
+  /* The occlusion map: the crop that the page holds goes to the server, the drops in probability come back, once. */
+  async function occlude(panel) {
+    if (panel.dataset.asked) return;
+    panel.dataset.asked = "yes";
+    const result = panel.closest(".fer-result");
+    const note = panel.querySelector(".fer-occlusion-note");
+    const words = JSON.parse(panel.dataset.notes);
+    note.textContent = words.wait;
+    const question = { crop: panel.querySelector(".fer-crop img").src, class: Number(panel.dataset.class) };
+    const drops = await window.ferOcclusion(question).catch(() => []); /* a busy or a stopped server: the next choice asks again */
+    if (!drops.length) {
+      delete panel.dataset.asked;
+      note.textContent = "";
+      return;
+    }
+    const side = drops.length;
+    const flat = drops.flat();
+    const top = Math.max(...flat);
+    const cell = panel.querySelector("svg").viewBox.baseVal.width / side;
+    const percent = (p) => words.percent.replace("{number}", Math.round(100 * p));
+    const rects = flat.map((drop, i) =>
+      `<rect x="${(i % side) * cell}" y="${Math.floor(i / side) * cell}" width="${cell}" height="${cell}" ` +
+      `fill-opacity="${(0.75 * Math.max(0, drop) / Math.max(top, 0.01)).toFixed(2)}"><title>${percent(-drop)}</title></rect>`).join("");
+    for (const group of find(result, `[data-face="${panel.dataset.face}"] .fer-occlusion`)) group.innerHTML = rects;
+    const at = flat.indexOf(top);
+    const before = JSON.parse(result.dataset.result).faces[panel.dataset.face].confidence;
+    const blanks = { row: Math.floor(at / side) + 1, column: (at % side) + 1, side, after: percent(Math.max(0, before - top)) };
+    note.textContent = top < 0.01 ? words.flat : words.done.replace(/{(\w+)}/g, (_, name) => blanks[name]);
+  }
 
   /* What is on the page, as a file that is made here and leaves the browser only to its own disk. */
   function save(name, blob) {
@@ -20,7 +97,7 @@
     link.href = URL.createObjectURL(blob);
     link.download = name;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
   function csv(answer) {
@@ -31,60 +108,87 @@
       .map((row) => row.join(",")).join("\r\n") + "\r\n";
   }
 
-  function annotated(result, done) {
-    const picture = result.querySelector(".fer-stage img");
-    const canvas = document.createElement("canvas");
-    canvas.width = picture.naturalWidth;
-    canvas.height = picture.naturalHeight;
-    const draw = canvas.getContext("2d");
-    draw.drawImage(picture, 0, 0);
-    const unit = Math.max(12, Math.round(canvas.width / 60));
-    draw.font = `600 ${unit}px system-ui, sans-serif`;
-    draw.lineWidth = Math.max(2, unit / 6);
-    for (const box of find(result, ".fer-box")) {
-      const [x, y, w, h] = ["left", "top", "width", "height"].map((side, i) =>
-        (parseFloat(box.style[side]) / 100) * (i % 2 ? canvas.height : canvas.width));
-      const colour = getComputedStyle(box).getPropertyValue("border-top-color");
-      const text = box.textContent.trim();
+  /* The pixels of the upright original, which the browser holds beside the result; where it can't show the original
+     (TIFF), those of the preview. */
+  function pixels(result) {
+    const preview = result.querySelector(".fer-stage img");
+    const original = document.querySelector("#photo img");
+    const ratio = ({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight;
+    return original?.naturalWidth && Math.abs(ratio(original) / ratio(preview) - 1) < 0.02 ? original : preview;
+  }
+
+  function annotated(result, answer, done) {
+    const picture = pixels(result);
+    const { naturalWidth: width, naturalHeight: height } = picture;
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const pen = canvas.getContext("2d");
+    const unit = Math.max(12, Math.round(Math.max(width, height) / 60));
+    const { width: shown } = result.querySelector(".fer-stage > svg").viewBox.baseVal;
+    pen.drawImage(picture, 0, 0);
+    pen.font = `600 ${unit}px system-ui, sans-serif`;
+    pen.lineWidth = Math.max(2, unit / 6);
+    find(result, ".fer-box").forEach((box, index) => {
+      const [x, y, w, h] = answer.faces[index].box.map((value) => value * width / shown);
+      const text = find(box, ".fer-tag span").map((part) => part.textContent).join(" ");
+      const long = pen.measureText(text).width + unit;
+      const left = Math.max(0, Math.min(x, width - long));
       const top = y > unit * 1.6 ? y - unit * 1.5 : y;
-      draw.strokeStyle = draw.fillStyle = colour;
-      draw.strokeRect(x, y, w, h);
-      draw.fillRect(x, top, draw.measureText(text).width + unit, unit * 1.5);
-      draw.fillStyle = "#fff";
-      draw.fillText(text, x + unit / 2, top + unit * 1.1);
-    }
+      const colour = getComputedStyle(box).getPropertyValue("border-top-color");
+      pen.strokeStyle = colour;
+      pen.strokeRect(x, y, w, h);
+      pen.fillStyle = "#14161b";
+      pen.fillRect(left, top, long, unit * 1.5);
+      pen.fillStyle = colour;
+      pen.fillRect(left, top, unit * 0.3, unit * 1.5);
+      pen.fillStyle = "#fff";
+      pen.fillText(text, left + unit * 0.6, top + unit * 1.1);
+    });
     canvas.toBlob(done, "image/png");
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest(".fer-save");
+    const button = event.target.closest(".fer-save, .fer-seek, #accept");
     if (!button) return;
+    if (button.id === "accept") consented = true;
+    if (button.matches(".fer-seek")) {
+      const video = document.querySelector("#video-result video");
+      video.currentTime = Number(button.dataset.seconds);
+      video.scrollIntoView({ block: "nearest" });
+    }
+    if (!button.matches(".fer-save")) return;
     const result = button.closest(".fer-result");
     const answer = JSON.parse(result.dataset.result);
     if (button.dataset.kind === "json") save("faces.json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
     if (button.dataset.kind === "csv") save("faces.csv", new Blob([csv(answer)], { type: "text/csv" }));
-    if (button.dataset.kind === "png") annotated(result, (blob) => save("faces.png", blob));
+    if (button.dataset.kind === "png") annotated(result, answer, (blob) => save("faces.png", blob));
   });
 
-  /* The occlusion map: the crop that the page holds goes to the server, the drops in probability come back. */
-  window.ferOcclusion = async (button, ask) => {
-    const section = button.closest(".fer-panel");
-    button.disabled = true;
-    try {
-      const drops = await ask({ crop: section.querySelector(".fer-crop img").src, class: Number(button.dataset.class) });
-      if (!drops?.length) return;
-      const top = Math.max(...drops.flat(), 1e-9);
-      const side = 48 / drops.length;
-      section.querySelector(".fer-crop .fer-heat").innerHTML = drops.map((row, y) => row.map((drop, x) =>
-        `<rect x="${x * side}" y="${y * side}" width="${side}" height="${side}" fill-opacity="${(0.7 * Math.max(0, drop) / top).toFixed(2)}"/>`
-      ).join("")).join("");
-      const note = section.querySelector(".fer-heat-note");
-      note.textContent = note.dataset.done.replace("%", `${(Math.max(0, top) * 100).toFixed(0)} %`);
-      section.classList.add("fer-show-heat");
-    } finally {
-      button.disabled = false;
+  /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it. */
+  document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    const input = document.querySelector("#photo input[type=file]");
+    if (!file || !input || !document.getElementById("photo").checkVisibility()) return;
+    const files = new DataTransfer();
+    files.items.add(file);
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  /* Gradio's camera: asked for at once when the notice has been accepted, and its hard-wired English replaced. */
+  function tuneCamera() {
+    const notice = document.querySelector("#accept:not(.fer-seen)");
+    if (consented && notice) { /* it was read on the photo's tab */
+      notice.classList.add("fer-seen");
+      notice.click();
     }
-  };
+    for (const offer of find(document, "[title='grant webcam access']")) {
+      const words = document.getElementById("fer-consent").dataset.allow;
+      offer.title = words;
+      offer.querySelector(".wrap").lastChild.nodeValue = ` ${words}`;
+      if (consented && offer.closest("#camera")) offer.querySelector("button").click();
+    }
+    find(document, "#camera [aria-label='capture photo']").forEach((button) => button.removeAttribute("aria-label"));
+  }
 
   /* The webcam: boxes are drawn over the page's own video, at the place where the browser shows it. */
   let spoken = 0;
@@ -107,29 +211,39 @@
     const scale = Math.min(video.clientWidth / size[0], video.clientHeight / size[1]);
     const left = video.offsetLeft + (video.clientWidth - size[0] * scale) / 2;
     const top = video.offsetTop + (video.clientHeight - size[1] * scale) / 2;
+    layer.classList.toggle("fer-alone", faces.length === 1);
     layer.replaceChildren(...faces.map((face) => {
       const box = document.createElement("div");
       const tag = document.createElement("span");
       const [x, y, w, h] = face.box;
       box.className = "fer-box";
       box.style.cssText = `left:${left + x * scale}px;top:${top + y * scale}px;width:${w * scale}px;height:${h * scale}px;--c:var(--fer-${face.class})`;
-      tag.className = y < 30 ? "fer-tag fer-tag-inside" : "fer-tag";
-      tag.textContent = face.text;
+      tag.className = "fer-tag" + (y < 30 ? " fer-inside" : "") + (x + w / 2 > 0.6 * size[0] ? " fer-left" : "");
+      tag.append(...face.words.flatMap((word, index) => [index ? " " : "", Object.assign(document.createElement("span"),
+        { textContent: word, className: index === 1 ? "fer-name" : "" })]));
       box.append(tag);
       return box;
     }));
-    const announcer = document.getElementById("fer-announcer");
-    if (announcer && Date.now() - spoken > 4000) { /* a screen reader is told every four seconds, not ten times a second */
+    if (Date.now() - spoken > 4000) { /* a screen reader is told every four seconds, not ten times a second */
       spoken = Date.now();
-      const words = faces.map((face) => face.text).join(", ");
-      if (announcer.textContent !== words) announcer.textContent = words;
+      announce(faces.map((face) => face.words.join(" ")).join(", "));
     }
   }
 
+  /* A new answer: its first face is chosen, and it is spoken. */
+  function greetResult() {
+    const result = document.querySelector("#result .fer-result:not(.fer-seen), #result .fer-error:not(.fer-seen)");
+    if (!result) return;
+    result.classList.add("fer-seen");
+    result.querySelector(".fer-box")?.classList.add("fer-chosen");
+    announce(find(result, ".fer-count, .fer-empty, .fer-panel h3").map((part) => part.textContent).join(". ") || result.textContent);
+  }
+
   function start() {
-    const chooseFirst = () => { for (const box of find(document, ".fer-box[data-face='0']:not(.fer-seen)")) box.classList.add("fer-seen", "fer-chosen"); };
+    document.body.append(announcer);
     new MutationObserver((changes) => {
-      chooseFirst();
+      greetResult();
+      tuneCamera();
       if (changes.some((change) => change.target.closest?.("#live-result"))) drawLive();
     }).observe(document.body, { childList: true, subtree: true });
     window.addEventListener("resize", drawLive);

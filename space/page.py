@@ -35,12 +35,17 @@ def build_page(analyzer: Analyzer):
     def greet(request: gr.Request):
         language = language_of(request)
         url = str(request.request.base_url).rstrip("/")
+        messages = [
+            say(language, "result_empty"),
+            say(language, "video_empty", limit=f"{LIMITS.video_seconds:g}"),
+            say(language, "batch_empty", limit=LIMITS.pictures),
+        ]
         return (
             head_html(analyzer, language),
-            foot_html(language),
+            foot_html(language) + live_tab.consent_html(language),
             live_tab.notice_html(language),
             about_html(analyzer, language, url),
-            message_html(say(language, "result_empty")),
+            *map(message_html, messages),
         )
 
     with gr.Blocks(
@@ -53,12 +58,12 @@ def build_page(analyzer: Analyzer):
             with gr.Tab(i18n("tab_webcam"), id="webcam", elem_id="tab-webcam"):
                 notice = live_tab.build(analyzer, i18n)
             with gr.Tab(i18n("tab_video"), id="video", elem_id="tab-video"):
-                video_tab.build(analyzer, i18n)
+                timeline = video_tab.build(analyzer, i18n)
             with gr.Tab(i18n("tab_batch"), id="batch", elem_id="tab-batch"):
-                batch_tab.build(analyzer, i18n)
+                gallery = batch_tab.build(analyzer, i18n)
             with gr.Tab(i18n("tab_about"), id="about", elem_id="tab-about"):
                 about = gr.HTML(elem_id="about", apply_default_css=False)
-        foot = gr.HTML(foot_html("en"), elem_id="foot", apply_default_css=False)
+        foot = gr.HTML(foot_html("en") + live_tab.consent_html("en"), elem_id="foot", apply_default_css=False)
 
         async def leave(request: gr.Request):
             """End the streams of a closed tab: Gradio would hold their places until their turn is over."""
@@ -71,7 +76,7 @@ def build_page(analyzer: Analyzer):
         page.load(
             greet,
             None,
-            [head, foot, notice, about, hint],
+            [head, foot, notice, about, hint, timeline, gallery],
             queue=False,
             api_visibility="private",
             show_progress="hidden",

@@ -16,63 +16,7 @@ from space.text import Refusal, say
 
 EXAMPLES = [Path(__file__).parent / "examples" / name for name in ("grace_hopper.jpg", "eileen_collins.jpg")]
 
-ON_LOAD = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('.fer-occlude');
-  if (button) window.ferOcclusion(button, (question) => server.occlusion(question));
-});
-
-/* Ctrl+V anywhere on the tab: Gradio itself only has a button for it. */
-document.addEventListener('paste', (event) => {
-  const file = [...event.clipboardData.files].find(({ type }) => type.startsWith('image/'));
-  const input = document.querySelector('#photo input[type=file]');
-  if (!file || !input || !element.closest('[role=tabpanel]')?.checkVisibility()) return;
-  const files = new DataTransfer();
-  files.items.add(file);
-  input.files = files.files;
-  input.dispatchEvent(new Event('change', { bubbles: true }));
-});
-
-/* A saved picture has the pixels of the upright original, which the browser holds beside the result; where it can't
-   show the original (TIFF), page.js saves the preview. */
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('.fer-save[data-kind=png]');
-  const original = document.querySelector('#photo img');
-  if (!button || !original?.naturalWidth) return;
-  const result = button.closest('.fer-result');
-  const preview = result.querySelector('.fer-stage img');
-  const { naturalWidth: width, naturalHeight: height } = original;
-  if (Math.abs((width / height) * (preview.naturalHeight / preview.naturalWidth) - 1) > 0.02) return;
-  event.stopPropagation();
-  const canvas = Object.assign(document.createElement('canvas'), { width, height });
-  const pen = canvas.getContext('2d');
-  const unit = Math.max(12, Math.round(Math.max(width, height) / 60));
-  pen.drawImage(original, 0, 0);
-  pen.font = `600 ${unit}px system-ui, sans-serif`;
-  const boxes = result.querySelectorAll('.fer-box');
-  JSON.parse(result.dataset.result).faces.forEach(({ box: [x, y, w, h] }, index) => {
-    const text = boxes[index].textContent.trim();
-    const top = y > unit * 1.6 ? y - unit * 1.5 : y;
-    const colour = getComputedStyle(boxes[index]).getPropertyValue('border-top-color');
-    pen.lineWidth = Math.max(2, unit / 6);
-    pen.strokeStyle = colour;
-    pen.strokeRect(x, y, w, h);
-    pen.fillStyle = '#14161b';
-    pen.fillRect(x, top, pen.measureText(text).width + unit, unit * 1.5);
-    pen.fillStyle = colour;
-    pen.fillRect(x, top, unit * 0.3, unit * 1.5);
-    pen.fillStyle = '#fff';
-    pen.fillText(text, x + unit * 0.6, top + unit * 1.1);
-  });
-  canvas.toBlob((blob) => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(blob);
-    link.download = 'faces.png';
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  }, 'image/png');
-});
-"""
+ON_LOAD = "window.ferOcclusion = (question) => server.occlusion(question);"  # asked by page.js
 
 
 def build(analyzer: Analyzer, i18n):
@@ -129,12 +73,21 @@ def build(analyzer: Analyzer, i18n):
                 label=i18n("your_picture"),
                 sources=["upload", "clipboard", "webcam"],
                 height=250,
-                buttons=["fullscreen"],
+                buttons=[],
                 placeholder=i18n("picture_hint"),
                 elem_id="photo",
             )
-            example = gr.Button(i18n("example"), elem_id="example", size="md")
-            whole = gr.Button(i18n("whole"), visible=False, variant="primary", elem_id="whole")
+            with gr.Row(elem_id="examples"):
+                examples = [
+                    gr.Button(
+                        i18n(f"example_{number}"),
+                        icon=path,
+                        size="md",
+                        min_width=120,
+                        elem_id="example" if number == 1 else None,
+                    )
+                    for number, path in enumerate(EXAMPLES, 1)
+                ]
         with gr.Column(scale=3, min_width=320):
             hint = gr.HTML(message_html(say("en", "result_empty")), elem_id="hint", apply_default_css=False)
             result = gr.HTML(
@@ -143,11 +96,13 @@ def build(analyzer: Analyzer, i18n):
                 server_functions=[occlusion],
                 apply_default_css=False,
             )
+            whole = gr.Button(i18n("whole"), visible=False, variant="primary", elem_id="whole")
 
     private = {"api_visibility": "private", "concurrency_id": "photo", "concurrency_limit": 2}
     photo.change(read, photo, [result, whole], show_progress="minimal", trigger_mode="always_last", **private)
     whole.click(read_whole, photo, [result, whole], show_progress="minimal", **private)
-    example.click(lambda: str(EXAMPLES[0]), None, photo, **private)
+    for button, path in zip(examples, EXAMPLES, strict=True):
+        button.click(lambda path=path: str(path), None, photo, **private)
 
     picture = picture_input(visible=False, label="picture", sources=["upload"])
     answer = gr.JSON(visible=False, label="answer")

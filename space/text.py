@@ -27,6 +27,15 @@ def emotion_name(language, label):
     return known.get(language, known[DEFAULT]).get(f"emotion_{label}", label.replace("_", " ").capitalize())
 
 
+def percent(language, p):
+    """A probability for people: 93%, and never a false 100 or 0."""
+    if 0.995 <= p < 1:
+        return f"> {say(language, 'percent', number=99)}"
+    if 0 < p < 0.005:
+        return f"< {say(language, 'percent', number=1)}"
+    return say(language, "percent", number=f"{p * 100:.0f}")
+
+
 def preferred_language(accept_language):
     """The best language for an `Accept-Language` header such as "fr-CH, fr;q=0.9, en;q=0.8"; English when none fits."""
     wishes = []

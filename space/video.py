@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from space.decode import Picture
-from space.draw import draw_faces
+from space.draw import TIGHT, draw_faces, tag_text
 from space.limits import LIMITS
 from space.text import Refusal
 from space.tracking import Tracker
@@ -116,11 +116,7 @@ def transcode(analyzer, container, output, language, limits, progress):
             next_reading = now + 1 / limits.video_frames_per_second - 1e-3
             shown = read(analyzer, image, tracker, now, result)
         small, factor = reduced(image)
-        faces = [
-            ([v * factor for v in r.box], r.face, int(r.probabilities.argmax()), float(r.probabilities.max()))
-            for r in shown
-        ]
-        drawn = draw_faces(small, faces, result.label_names, language)
+        drawn = draw_faces(small, tagged(shown, factor, result.label_names, language), result.label_names)
         if encoder is None:
             encoder = new_encoder(output, drawn.size, rate)
         copy = av.VideoFrame.from_image(drawn)
@@ -134,6 +130,16 @@ def transcode(analyzer, container, output, language, limits, progress):
         raise Refusal("video_broken")
     output.mux(encoder.encode())
     return result
+
+
+def tagged(readings, factor, label_names, language):
+    """What `draw_faces` draws of `readings`: boxes scaled by `factor`, texts, classes."""
+    faces = []
+    for r in readings:
+        index, p = int(r.probabilities.argmax()), float(r.probabilities.max())
+        text = tag_text(r.face, label_names[index], p, len(readings) > TIGHT, language)
+        faces.append(([v * factor for v in r.box], text, index))
+    return faces
 
 
 def new_encoder(output, size, rate):

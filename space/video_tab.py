@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from space.analysis import Analyzer
+from space.limits import LIMITS
 from space.picture_input import language_of
 from space.text import Refusal, emotion_name, say
 from space.video import analyse_video
@@ -16,7 +17,7 @@ WIDTH, ROW = 600, 26  # of the timeline, in its own units
 
 
 def build(analyzer: Analyzer, i18n):
-    """Lay the tab out and wire it."""
+    """Lay the tab out and wire it; returns the result's component."""
     labels = analyzer.classifier.label_names
 
     def read(video, request: gr.Request, progress=gr.Progress()):  # noqa: B008 - Gradio's way to ask for one
@@ -64,9 +65,9 @@ def build(analyzer: Analyzer, i18n):
         with gr.Column(scale=1, min_width=280):
             video = gr.File(label=i18n("your_video"), file_types=["video"], height=170, elem_id="video")
             run = gr.Button(i18n("video_run"), variant="primary", elem_id="run-video")
-            keep = gr.DownloadButton(i18n("video_save"), visible=False, elem_id="video-save")
-            download = gr.DownloadButton(i18n("video_csv"), visible=False, elem_id="video-csv")
-        with gr.Column(scale=2, min_width=320):
+            keep = gr.DownloadButton(i18n("video_save"), visible=False, size="md", elem_id="video-save")
+            download = gr.DownloadButton(i18n("video_csv"), visible=False, size="md", elem_id="video-csv")
+        with gr.Column(scale=3, min_width=320):
             played = gr.Video(
                 label=i18n("video_result"),
                 interactive=False,
@@ -74,7 +75,7 @@ def build(analyzer: Analyzer, i18n):
                 buttons=[],
                 elem_id="video-result",
             )
-            timeline = gr.HTML(elem_id="timeline", apply_default_css=False, min_height=80)
+            timeline = gr.HTML(elem_id="timeline", apply_default_css=False, min_height=290)
     long = {"concurrency_id": "long", "concurrency_limit": 1}
     run.click(
         read,
@@ -88,28 +89,40 @@ def build(analyzer: Analyzer, i18n):
     hidden = gr.File(visible=False, label="video")
     answer = gr.JSON(visible=False, label="answer")
     hidden.upload(predict_video, hidden, answer, api_name="predict_video", **long)
+    return timeline
 
 
 def timeline_html(analysis, language):
-    """A row for each face: a strip whose colour and text say which emotion was the most probable when."""
+    """A strip for each face whose colours say which emotion was the most probable when; under it the same in words.
+
+    Each entry is a button that shows the video at its time (`space/page.js`).
+    """
     if not analysis.readings:
-        return f'<div class="fer-empty" role="status"><p>{escape(say(language, "video_no_face"))}</p></div>'
-    total = max(analysis.seconds, 1e-3)
+        return f'<div class="fer-empty"><p>{escape(say(language, "video_no_face"))}</p></div>'
+    total, holds = max(analysis.seconds, 1e-3), 1 / LIMITS.video_frames_per_second
     rows = []
     for number in sorted({reading.face for reading in analysis.readings}):
         spans = merged([r for r in analysis.readings if r.face == number])
         strips = "".join(
-            f'<rect x="{WIDTH * begin / total:.1f}" y="0" width="{max(1.0, WIDTH * (end - begin) / total):.1f}" '
+            f'<rect x="{WIDTH * begin / total:.1f}" y="0" width="{WIDTH * (end + holds - begin) / total:.1f}" '
             f'height="{ROW}" style="fill:var(--fer-{index})"/>'
-            for span in spans
-            for begin, end, index in [span]
+            for begin, end, index in spans
         )
-        text = "; ".join(words(analysis, span, language) for span in spans)
+        entries = "".join(
+            f'<li><button type="button" class="fer-seek" data-seconds="{begin:.2f}" style="--c:var(--fer-{index})">'
+            f"{begin:.1f}–{end:.1f} s {escape(emotion_name(language, analysis.label_names[index]))}</button></li>"
+            for begin, end, index in spans
+        )
+        face = escape(say(language, "timeline_face", number=number))
         rows.append(
-            f'<section><h4>{number}</h4><svg viewBox="0 0 {WIDTH} {ROW}" preserveAspectRatio="none" aria-hidden="true">'
-            f"{strips}</svg><p>{escape(text)}</p></section>"
+            f'<section><h4>{face}</h4><svg viewBox="0 0 {WIDTH} {ROW}" preserveAspectRatio="none" aria-hidden="true">'
+            f"{strips}</svg><ul>{entries}</ul></section>"
         )
-    return f'<div class="fer-timeline" role="status"><h3>{escape(say(language, "timeline"))}</h3>{"".join(rows)}</div>'
+    return (
+        f'<div class="fer-timeline fer-card"><h3>{escape(say(language, "timeline"))}</h3>'
+        f'<p class="fer-note">{escape(say(language, "timeline_note"))}</p>{"".join(rows)}'
+        f'<p class="fer-axis" aria-hidden="true"><span>0 s</span><span>{total:.1f} s</span></p></div>'
+    )
 
 
 def merged(readings):
@@ -123,8 +136,3 @@ def merged(readings):
                 continue
         spans.append([reading.seconds, reading.seconds, index])
     return [tuple(span) for span in spans]
-
-
-def words(analysis, span, language):
-    begin, end, index = span
-    return f"{begin:.1f}–{end:.1f} s {emotion_name(language, analysis.label_names[index])}"

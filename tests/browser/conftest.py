@@ -10,7 +10,6 @@ import urllib.request
 
 import av
 import pytest
-from matplotlib.cbook import get_sample_data
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -113,9 +112,9 @@ def open_page(browser, app_url):
 
 
 @pytest.fixture(scope="session")
-def portrait():
+def portrait(repository):
     """Path of a portrait with one face, in the public domain."""
-    return str(get_sample_data("grace_hopper.jpg", asfileobj=False))
+    return str(repository / "space" / "examples" / "grace_hopper.jpg")
 
 
 def write_film(path, portrait, seconds, rate):

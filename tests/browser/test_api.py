@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from space.about import CURL, JAVASCRIPT, PYTHON
+from space.about import CURL, JAVASCRIPT, PYTHON, PYTHON_VIDEO
 
 EMOTIONS = {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
 
@@ -46,12 +46,14 @@ def test_a_bad_picture_gets_a_sentence(client, tmp_path):
         client.predict(handle_file(tmp_path / "text.jpg"), api_name="/predict")
 
 
-def test_the_pages_python_example(app_url, portrait, tmp_path, monkeypatch):
+def test_the_pages_python_example(app_url, portrait, film, tmp_path, monkeypatch):
     shutil.copy(portrait, tmp_path / "photo.jpg")
+    shutil.copy(film, tmp_path / "film.mp4")
     monkeypatch.chdir(tmp_path)
     names = {}
-    exec(PYTHON.format(url=app_url), names)
+    exec(f"{PYTHON.format(url=app_url)}\n{PYTHON_VIDEO}", names)
     assert len(names["answer"]["faces"]) == 1
+    assert {reading["face"] for reading in names["readings"]} == {1}
 
 
 def test_the_pages_curl_example(app_url, portrait, tmp_path):

@@ -88,4 +88,4 @@ def test_the_table_and_the_json_say_what_the_page_says(open_page):
     assert float(row["confidence"]) == face["confidence"]
     assert {label: float(row[label]) for label in face["probabilities"]} == face["probabilities"]
     top = page.locator(".fer-panel:visible .fer-top .fer-value").inner_text()
-    assert int(top.split()[0]) == pytest.approx(face["confidence"] * 100, abs=1)
+    assert int(top.rstrip("%")) == pytest.approx(face["confidence"] * 100, abs=1)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import urllib.request
 
 import av
@@ -18,7 +19,8 @@ def test_a_video_is_drawn_timed_and_saved(open_page, film):
     page.locator("#video input[type=file]").set_input_files(str(film))
     page.locator("#run-video").click()
     expect(page.locator("#timeline section")).to_have_count(1)
-    expect(page.locator("#timeline section p")).to_contain_text("s ")
+    entry = page.locator("#timeline .fer-seek")
+    expect(entry).to_have_text(re.compile(r"0\.0–\d\.\d s \w+"))
     source = page.locator("#video-result video").get_attribute("src")
     with av.open(io.BytesIO(urllib.request.urlopen(source).read())) as drawn:
         assert sum(1 for _ in drawn.decode(video=0)) == 5
@@ -32,6 +34,18 @@ def test_a_video_is_drawn_timed_and_saved(open_page, film):
     assert {row["face"] for row in rows} == {"1"}
 
 
+def test_a_video_tells_its_progress_and_its_timeline_leads_into_it(open_page, long_film):
+    page = open_page()
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video input[type=file]").set_input_files(str(long_film))
+    page.locator("#run-video").click()
+    expect(page.locator("#timeline")).to_contain_text(re.compile(r"[1-6] s of 6 s"))
+    entry = page.locator("#timeline .fer-seek").last
+    entry.evaluate("entry => { entry.dataset.seconds = '2.5'; }")  # the portrait never changes: all begins at 0
+    entry.click()
+    page.wait_for_function("Math.abs(document.querySelector('#video-result video').currentTime - 2.5) < 0.2")
+
+
 def test_predict_video(app_url, film):
     answer = Client(app_url, verbose=False).predict(handle_file(str(film)), api_name="/predict_video")
     assert answer["frames"] == 5
@@ -43,7 +57,7 @@ def test_many_pictures_become_a_gallery_and_one_table(open_page, portrait, tmp_p
     Image.new("RGB", (64, 64)).save(tmp_path / "wall.png")
     (tmp_path / "=bad.jpg").write_text("text")
     page = open_page()
-    page.get_by_role("tab", name="Many pictures").click()
+    page.get_by_role("tab", name="Album").click()
     files = [portrait, str(tmp_path / "wall.png"), str(tmp_path / "=bad.jpg")]
     page.locator("#pictures input[type=file]").set_input_files(files)
     expect(page.locator("#pictures")).to_contain_text("wall")

@@ -61,14 +61,21 @@ def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(open_page, po
     expect(page.locator("#result .fer-box")).to_have_count(1)
 
 
-def test_a_face_is_chosen_by_click_and_by_arrow_key(open_page, portrait, tmp_path):
+@pytest.fixture(scope="module")
+def two_faces(portrait, tmp_path_factory):
+    """Path of a picture with the portrait twice."""
+    path = tmp_path_factory.mktemp("two") / "two.png"
     with Image.open(portrait) as face:
         two = Image.new("RGB", (1024, 600))
         two.paste(face, (0, 0))
         two.paste(face, (512, 0))
-        two.save(tmp_path / "two.png")
+        two.save(path)
+    return path
+
+
+def test_a_face_is_chosen_by_click_and_by_arrow_key(open_page, two_faces):
     page = open_page()
-    upload(page, tmp_path / "two.png")
+    upload(page, two_faces)
     expect(page.locator("#result .fer-box")).to_have_count(2)
     title = page.locator(".fer-panel:visible h3")
     expect(title).to_contain_text("Face 1")
@@ -82,14 +89,31 @@ def test_a_face_is_chosen_by_click_and_by_arrow_key(open_page, portrait, tmp_pat
 def test_heat_map_and_occlusion_map(open_page):
     page = open_page()
     page.locator("#example").click()
-    heat = page.locator(".fer-stage .fer-heat")
+    expect(page.locator("#result .fer-box")).to_be_visible()
+    heat, covered = page.locator(".fer-stage .fer-cam"), page.locator(".fer-occlusion rect")
     expect(heat).to_be_hidden()
-    page.locator(".fer-heat-switch").check()
+    page.get_by_text("Heat map", exact=True).click()
     expect(heat).to_be_visible()
-    expect(page.locator(".fer-heat-note")).to_contain_text("more it spoke for")
-    page.locator(".fer-occlude").click()
-    expect(page.locator(".fer-crop .fer-heat rect")).to_have_count(64)
-    expect(page.locator(".fer-heat-note")).to_contain_text("covering one lowered")
+    expect(page.locator(".fer-cam-note")).to_contain_text("more it spoke for")
+    page.get_by_text("Occlusion map", exact=True).click()
+    expect(covered).to_have_count(2 * 64)  # over the picture and over the crop
+    expect(heat).to_be_hidden()
+    note = page.locator(".fer-occlusion-note")
+    expect(note).to_have_text(re.compile(r"most in row [1-8], column [1-8] of 8, from \d+% to \d+%\.$"))
+    before, after = map(int, re.findall(r"(\d+)%", note.inner_text()))
+    drops = [int(text.rstrip("%")) for text in covered.locator("title").all_text_contents()[:64]]
+    assert min(drops) == pytest.approx(after - before, abs=1), "the note and the cells say different drops"
+
+
+def test_the_occlusion_map_follows_the_chosen_face(open_page, two_faces):
+    page = open_page()
+    upload(page, two_faces)
+    expect(page.locator("#result .fer-box")).to_have_count(2)
+    page.get_by_text("Occlusion map", exact=True).click()
+    expect(page.locator(".fer-stage .fer-of:visible .fer-occlusion rect")).to_have_count(64)
+    page.locator("#result .fer-box").nth(1).click()
+    expect(page.locator(".fer-panel:visible .fer-occlusion rect")).to_have_count(64)
+    expect(page.locator(".fer-panel:visible .fer-occlusion-note")).to_contain_text("of 8, from")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +143,9 @@ def test_nothing_is_wider_than_the_screen(open_page, width, scheme):
 def test_speaks_the_browsers_language(open_page):
     page = open_page(locale="de-DE")
     expect(page.locator("#head h1")).to_have_text("Gesichtsausdruck")
-    expect(page.locator("#example")).to_have_text("Mit dem Beispielporträt versuchen")
+    expect(page.locator("#example")).to_have_text("Beispiel 1")
     page.locator("#example").click()
-    expect(page.locator(".fer-panel:visible h3")).to_contain_text("Gesicht 1")
+    expect(page.locator(".fer-panel:visible h3")).to_have_text(re.compile(r"Gesicht 1: \w+, \d+ %"))
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#accept").click()
+    expect(page.locator("#live-result")).to_contain_text("Vorher wird nichts gesendet")

@@ -55,12 +55,11 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     expect(page.locator("#notice")).to_contain_text("Art. 5(1)(f)")
     expect(page.locator("#camera")).to_have_count(0)
     page.locator("#accept").click()
-    page.get_by_text("Click to Access Webcam").click()
     expect(page.locator("#camera video")).to_be_visible()
     posts = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
 
-    page.get_by_label("capture photo").click()
+    page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator("#live-result .fer-bars").first.locator("tbody tr")).to_have_count(7)
     expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
     expect(page.locator("#fer-layer .fer-tag").first).to_have_text(re.compile(r"^\d+ \w+ .*%$"))
@@ -69,19 +68,38 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     video, box = page.evaluate(place, "#camera video"), page.evaluate(place, "#fer-layer .fer-box")
     assert video[0] <= box[0] < box[1] <= video[1] + 1
 
-    page.get_by_label("capture photo").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_timeout(1500)
     before = len(posts)
     page.wait_for_timeout(1500)
     assert len(posts) == before, "pictures were sent after Stop"
 
 
+def test_no_camera_starts_on_the_photo_tab_before_the_notice(open_page):
+    page = open_page(permissions=["camera"])
+    page.get_by_label("Capture from camera").click()
+    dialog = page.get_by_role("dialog")
+    offer = page.get_by_title("Allow the camera")
+    if not dialog.count():
+        offer.click()
+    expect(dialog).to_contain_text("Art. 5(1)(f)")
+    dialog.get_by_role("button", name="Not now").click()
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#photo video")).to_be_hidden()
+    offer.click()
+    dialog.get_by_role("button", name="I have read this").click()
+    expect(page.locator("#photo video")).to_be_visible()
+    page.get_by_label("capture photo").click()
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    page.get_by_role("tab", name="Webcam").click()  # read once is read
+    expect(page.locator("#camera")).to_be_visible()
+
+
 def start_stream(page):
     page.get_by_role("tab", name="Webcam").click()
     page.locator("#accept").click()
-    page.get_by_text("Click to Access Webcam").click()
     expect(page.locator("#camera video")).to_be_visible()
-    page.get_by_label("capture photo").click()
+    page.get_by_role("button", name="Start", exact=True).click()
 
 
 def test_a_closed_tab_frees_its_place_within_seconds(open_page):
@@ -113,7 +131,7 @@ def test_a_frame_is_small_both_ways(open_page):
     for _ in range(5):
         page.wait_for_timeout(400)
         answers.append(len(live.evaluate("live => live.outerHTML")))
-    page.get_by_label("capture photo").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     assert len(posted) >= 3 and max(posted) <= FRAME_BYTES, posted
     assert max(answers) <= ANSWER_BYTES, answers
     assert page.locator("#live-result img").count() == 0
