@@ -23,9 +23,12 @@ function reduced(image: Raster, side: number, enlarge = false): [Raster, number]
   return [resizeInTwoSteps(image, width, height), 1 / factor];
 }
 
-/** Faces of an RGBA raster, the largest first, at most `limit`; space/detectors.py says why there is a second search */
-export async function detect(network: Network, image: Raster, limit: number): Promise<Face[]> {
-  const { side, secondSide, border, smallestSide } = app.detector;
+/**
+ * Faces of an RGBA raster, the largest first, at most `limit`, searched at `side` pixels at most.
+ * space/detectors.py says why there is a second search.
+ */
+export async function detect(network: Network, image: Raster, limit: number, side: number): Promise<Face[]> {
+  const { secondSide, border, smallestSide } = app.detector;
   if (Math.min(image.width, image.height) < smallestSide) return [];
   let [small, scale] = reduced(image, side);
   let margin = 0;

@@ -1,5 +1,5 @@
 /* Everything that computes, away from the page, which stays responsive. */
-import { analyse } from "./analysis";
+import { analyse, LIVE_SIDE } from "./analysis";
 import { decode, pixelsOf, Refusal } from "./decode";
 import { occlusionMap } from "./occlusion";
 import type { Answer, Question } from "./protocol";
@@ -23,10 +23,10 @@ function load({ base, backend }: Extract<Question, { kind: "load" }>) {
 
 async function worked(question: Exclude<Question, { kind: "load" }>) {
   const loaded = await networks;
-  if (question.kind === "picture") return analyse(await decode(question.file), loaded, question.whole);
+  if (question.kind === "picture") return analyse(await decode(question.file), loaded, { whole: question.whole });
   if (question.kind === "occlusion") return occlusionMap(loaded.classifier, question.crop, question.label);
   const raster = pixelsOf(question.bitmap);
-  return analyse({ raster, size: [raster.width, raster.height] }, loaded);
+  return analyse({ raster, size: [raster.width, raster.height] }, loaded, { side: LIVE_SIDE });
 }
 
 async function work(question: Exclude<Question, { kind: "load" }>) {

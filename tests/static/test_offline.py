@@ -1,0 +1,54 @@
+"""Loading with progress, the next visit from the cache, no network at all, and nobody else's."""
+
+import shutil
+
+from playwright.sync_api import expect
+
+from tests.static.conftest import show, wait_until_ready
+
+FETCH = """address => new Promise(resolve => {
+  document.addEventListener("securitypolicyviolation", ({ violatedDirective }) => resolve(violatedDirective));
+  fetch(address).then(() => resolve("fetched"), () => {});
+})"""
+WORKER_FETCH = "address => fetch(address).then(() => 'fetched', () => 'refused')"
+
+
+def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, serve, static_space, portrait):
+    server = serve(static_space)
+    page = visits.open(server.url, ready=False)
+    expect(page.locator("#status progress")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("Loading the network")
+    wait_until_ready(page)
+    expect(page.locator("#status progress")).to_have_count(0)
+    expect(page.locator("#status")).to_contain_text("also without a network")
+    large = [path for path in server.asked if path.endswith(".packed")]
+    assert len(large) == len(set(large)) == 3, "runtime, model and detector, once each"
+    assert not [path for path in server.asked if "webgpu" in path], "what this machine does not run is not loaded"
+
+    server.stop()
+    page.reload()
+    wait_until_ready(page)
+    show(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    page.locator("#example-2").click()
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    assert page.evaluate("crossOriginIsolated"), "from the second visit on the page may have threads"
+
+
+def test_a_damaged_file_gets_a_sentence(visits, serve, static_space, tmp_path):
+    broken = shutil.copytree(static_space, tmp_path / "broken")
+    (model,) = broken.glob("assets/model-*.packed")
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    model.write_bytes(data)
+    page = visits.open(serve(broken).url, ready=False)
+    expect(page.locator("#status.fer-error")).to_contain_text("could not be loaded")
+
+
+def test_the_policy_forbids_every_other_host(visits, static_url, serve, static_space):
+    page, other = visits.open(static_url), serve(static_space)
+    assert page.evaluate(FETCH, f"{other.url}icon.svg") == "connect-src"
+    workers = page.workers
+    assert workers and all(worker.evaluate(WORKER_FETCH, f"{other.url}icon.svg") == "refused" for worker in workers)
+    assert other.asked == []
+    visits.trouble.clear()  # this once it was wanted

@@ -1,0 +1,107 @@
+"""The photo's tab: the ways in, several faces, the maps, the ways out."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.static.conftest import show
+
+TRANSFER = """async address => {
+  const blob = await (await fetch(address)).blob();
+  const data = new DataTransfer();
+  data.items.add(new File([blob], "face.jpg", { type: "image/jpeg" }));
+  return data;
+}"""
+
+
+def answer_of(page):
+    return json.loads(page.locator(".fer-result").get_attribute("data-result"))
+
+
+def saved(page, kind):
+    with page.expect_download() as download:
+        page.locator(f".fer-save[data-kind={kind}]").click()
+    assert download.value.suggested_filename == f"faces.{kind}"
+    return Path(download.value.path()).read_bytes()
+
+
+@pytest.mark.parametrize("way", ["drop", "paste", "example"])
+def test_a_picture_is_dropped_pasted_or_an_example(page, static_space, way):
+    page.evaluate("document.querySelector('#result > div').replaceChildren()")
+    if way == "example":
+        page.locator("#example-2").click()
+    else:
+        name = next(static_space.glob("assets/grace_hopper-*.jpg")).name
+        data = page.evaluate_handle(TRANSFER, f"assets/{name}")
+        target = "#zone" if way == "drop" else "body"
+        event = "new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })"
+        if way == "paste":
+            event = "new ClipboardEvent('paste', { clipboardData: data, bubbles: true })"
+        page.evaluate(f"data => document.querySelector('{target}').dispatchEvent({event})", data)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    expect(page.locator(".fer-panel .fer-bars tbody tr")).to_have_count(7)
+
+
+def test_faces_are_chosen_by_click_and_by_arrow_key(page, two_faces):
+    show(page, two_faces)
+    expect(page.locator("#result .fer-box")).to_have_count(2)
+    title = page.locator(".fer-panel:visible h3")
+    expect(title).to_contain_text("Face 1")
+    page.locator("#result .fer-box").nth(1).click()
+    expect(title).to_have_count(1)
+    expect(title).to_contain_text("Face 2")
+    expect(page.locator("#fer-announcer")).to_contain_text("Face 2")
+    page.keyboard.press("ArrowLeft")
+    expect(title).to_contain_text("Face 1")
+
+
+def test_the_maps_lie_over_the_face(page, portrait):
+    show(page, portrait)
+    heat = page.locator(".fer-stage .fer-cam")
+    expect(heat).to_be_hidden()
+    page.locator("label[for=map-cam]").click()
+    expect(heat).to_be_visible()
+    assert heat.locator("rect").count() == page.locator(".fer-crop .fer-cam rect").count() >= 4
+    expect(page.locator(".fer-cam-note")).to_contain_text("more it spoke for")
+    page.locator("label[for=map-occlusion]").click()
+    expect(page.locator(".fer-crop .fer-occlusion rect")).to_have_count(64)
+    expect(page.locator(".fer-occlusion-note")).to_contain_text("covering")
+
+
+def test_files_say_what_the_page_says(page, two_faces):
+    show(page, two_faces)
+    answer = answer_of(page)
+    assert json.loads(saved(page, "json")) == answer
+    assert answer.keys() == {"faces", "model", "detector", "timing_ms"}
+    rows = list(csv.DictReader(io.StringIO(saved(page, "csv").decode(), newline="")))
+    assert len(rows) == len(answer["faces"]) == 2
+    for number, (row, face) in enumerate(zip(rows, answer["faces"], strict=True), 1):
+        assert [int(row[key]) for key in ("face", "x", "y", "width", "height")] == [number, *face["box"]]
+        assert {label: float(row[label]) for label in face["probabilities"]} == face["probabilities"]
+        assert face["confidence"] == max(face["probabilities"].values()) == float(row["confidence"])
+        assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    with Image.open(io.BytesIO(saved(page, "png"))) as drawn, Image.open(two_faces) as original:
+        assert drawn.format == "PNG" and drawn.size == original.size
+        x, y, width, height = answer["faces"][0]["box"]
+        middle = (x + width // 2, y + height // 2)
+        assert drawn.convert("RGB").getpixel(middle) == pytest.approx(original.getpixel(middle), abs=3)
+        colour = page.locator("#result .fer-box").first.evaluate("box => getComputedStyle(box).borderTopColor")
+        line = drawn.convert("RGB").getpixel((x + width // 2, y + height))
+        assert line == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=3)
+
+
+def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(page, portrait, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    (tmp_path / "empty.png").write_bytes(b"")
+    Image.new("1", (10000, 6000)).save(tmp_path / "large.png")
+    for name, said in (("broken.jpg", "not a picture"), ("empty.png", "empty"), ("large.png", "50 megapixels")):
+        show(page, tmp_path / name)
+        expect(page.locator("#result .fer-error")).to_contain_text(said)
+    show(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
