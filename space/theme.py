@@ -26,10 +26,10 @@ GRADIO = """
 #photo:has(.image-frame) { height: 200px !important; } /* the picture itself stands beside it, large */
 #photo:has(video) { height: 300px !important; }
 #photo, #camera { border-style: solid !important; }
-#examples { flex-wrap: nowrap; }
-#examples button { flex-wrap: nowrap; justify-content: flex-start; gap: 10px; padding: 5px; white-space: nowrap;
+#examples { flex-wrap: nowrap; gap: 10px; }
+#examples button { flex-wrap: nowrap; justify-content: flex-start; gap: 8px; padding: 5px; white-space: nowrap;
   border: 1px solid var(--fer-line); border-radius: 12px; font-weight: 500; font-size: 0.88rem; }
-#examples button img { width: 44px; height: 44px; margin: 0; object-fit: cover; object-position: 50% 25%;
+#examples button img { width: 40px; height: 40px; flex: none; margin: 0; object-fit: cover; object-position: 50% 25%;
   border-radius: 8px; }
 #camera { height: auto !important; aspect-ratio: 4 / 3; }
 #camera video { object-fit: contain; }
@@ -48,8 +48,8 @@ GRADIO = """
 
 # Narrow faces beside others keep their number alone: the rest stands in the list. Gradio drops such rules from `css`.
 CONTAINERS = """
-@container (max-width: 100px) { :not(.fer-alone) > .fer-box .fer-tag span:nth-child(3) { display: none; } }
-@container (max-width: 70px) { :not(.fer-alone) > .fer-box .fer-tag .fer-name { display: none; } }
+@container (max-width: 90px) { :not(.fer-alone) > .fer-box .fer-tag span:nth-child(3) { display: none; } }
+@container (max-width: 50px) { :not(.fer-alone) > .fer-box .fer-tag .fer-name { display: none; } }
 """
 
 

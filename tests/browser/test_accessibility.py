@@ -62,6 +62,10 @@ def test_every_tab_can_be_reached_on_a_phone_and_fits(open_page, locale):
         page.get_by_role("tab", name=name, exact=True).click()  # all five have room, none is in a menu
         expect(page.locator(content).first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        rights = page.locator(".fer-card, .fer-empty, .fer-notice").evaluate_all(
+            "parts => parts.map(part => part.getBoundingClientRect().right)"
+        )
+        assert rights and max(rights) <= 390, name
         assert page.get_by_text("[object Object]").count() == 0, name
 
 
