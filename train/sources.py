@@ -195,7 +195,7 @@ def read_parquet_file(path):
     for name, wrong in (("label", (labels < 0) | (labels >= len(LABEL_NAMES))), ("usage", ~np.isin(usage, USAGES))):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise SourceError(f"{path} row {row + 1}: {name} {table[name][row]!r} is not of FER-2013")
+            raise SourceError(f"{path} row {row + 1}: {name} {table[name].tolist()[row]!r} is not of FER-2013")
     decoder = Decoder()
     cells = tqdm(table["image"], desc=path.name, unit="pictures")
     images = [decoder.decode(cell, f"{path} row {n + 1}") for n, cell in enumerate(cells)]
