@@ -34,8 +34,7 @@ def test_the_notice_comes_first_then_a_smoothed_live_result_that_stops(page):
     assert sum(video) / 2 < box[0] < box[1] <= video[1] + 1, "the face is left in the picture, so right in the mirror"
     expect(page.locator("#live-result .fer-panel h3")).to_contain_text("Face 1")
     expect(page.locator("#fer-announcer")).to_contain_text("%")
-    points = "document.querySelector('.fer-curve polyline').getAttribute('points').split(' ').length"
-    page.wait_for_function(f"{points} >= 5")
+    expect(page.locator(".fer-curve polyline").first).to_have_attribute("points", re.compile(r"(\S+,\S+ ){4}"))
     before = page.evaluate(WIDTHS)
     page.wait_for_timeout(300)
     after = page.evaluate(WIDTHS)

@@ -3,6 +3,7 @@ import app from "generated/app.json";
 import type { Analysis } from "./analysis";
 import type { Analyst } from "./analyst";
 import { announce } from "./announcer";
+import { Refusal } from "./decode";
 import { h, slot } from "./dom";
 import { LivePanel } from "./live_panel";
 import { boxElement, tagWords } from "./panel";
@@ -62,11 +63,17 @@ export function webcamTab(analyst: Analyst): WebcamTab {
     }
     stream.getTracks().forEach((track) => track.addEventListener("ended", stop)); // unplugged, or taken back
     toggle.textContent = say("camera_stop");
-    result.show(message(say("live_empty")));
     video.srcObject = stream;
-    await video.play();
-    camera.style.setProperty("--ratio", `${video.videoWidth / video.videoHeight}`);
-    await look(mine);
+    try {
+      await video.play();
+      camera.style.setProperty("--ratio", `${video.videoWidth / video.videoHeight}`);
+      await look(mine);
+    } catch (error) {
+      if (mine !== run) return; // stopped in the middle
+      stop();
+      const { key, values } = error instanceof Refusal ? error : new Refusal("picture_failed", { reason: `${error}` });
+      result.show(message(say(key, values), "fer-error"));
+    }
   }
 
   function stop() {
@@ -75,6 +82,7 @@ export function webcamTab(analyst: Analyst): WebcamTab {
     stream = null;
     video.srcObject = null;
     layer.replaceChildren();
+    result.show(message(say("live_empty")));
     toggle.textContent = say("camera_start");
   }
 
