@@ -35,6 +35,8 @@ class Limits:
     """Live streams at a time."""
     queue: int = 60
     """Requests that wait; beyond them the answer is that the app is busy."""
+    upload_seconds: int = 120
+    """How long an upload is kept, at most half as much again; what is asked later finds it gone."""
     session_requests_per_minute: int = 120
     """Questions of one session (one open page, one program): two pictures a second."""
     address_requests_per_minute: int = 600
