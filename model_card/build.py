@@ -27,6 +27,7 @@ SPLIT_NAMES = {
 SPLIT_SIZES = {"public_test": 3589, "private_test": 3589, "test": 7178}  # the challenge's own
 VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
 DATASET = "FER-2013"
+FER_2013 = ("FER-2013 Training", "FER+ votes")  # what is no further data among those that training names
 WIDGET = {
     "src": "https://raw.githubusercontent.com/matplotlib/matplotlib/main/lib/matplotlib/mpl-data/sample_data/"
     "grace_hopper.jpg",
@@ -68,6 +69,7 @@ def card_text(folder):
         weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
         confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
         figures=FIGURES,
+        pretraining=[name for name in metrics["training"]["datasets"] if name not in FER_2013],
         published=PUBLISHED,
         split_names=names,
         view_names=VIEW_NAMES,

@@ -78,15 +78,33 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
 
 def looks_so_far(config):
     """How often PublicTest was scored with the weights that this run began from and with those of its teachers."""
-    folders = (Path(config.pretrained), *(Path(run) / "export" for run in config.teachers))
+    folders = (weights_folder(config), *(Path(run) / "export" for run in config.teachers))
     return sum(stored_metrics(one).get("training", {}).get("public_test_looks", 0) for one in folders)
 
 
+def weights_folder(config):
+    """The folder of the weights that `config.pretrained` names by folder or file."""
+    path = Path(config.pretrained)
+    return path.parent if path.is_file() else path
+
+
+def data_beside(config):
+    """Names of the data beyond FER-2013's own labels that the weights of a run have learnt from, in any way."""
+    names = ["FER+ votes"] if config.ferplus_weight else []
+    if config.pretrained == "hub":
+        names.append("ImageNet")  # all of timm's weights of EfficientNet
+    elif config.pretrained != "none":
+        folder = weights_folder(config)
+        before = stored_metrics(folder).get("training", {}).get("datasets")
+        if not before and (folder / "train_config.yaml").is_file():  # a run's own weights
+            before = data_beside(load_config(folder / "train_config.yaml"))
+        names += [f"whatever {Path(config.pretrained).name} was trained on"] if before is None else before
+    for run in config.teachers:
+        names += data_beside(load_config(Path(run) / "train_config.yaml"))
+    return names
+
+
 def describe_run(config, progress, lineage, looks):
-    names = ["FER-2013 Training"]
-    teachers = [load_config(Path(run) / "train_config.yaml") for run in config.teachers]
-    if any(one.ferplus_weight for one in (config, *teachers)):
-        names.append("FER+ votes")
     return {
         "seed": config.seed,
         "commit": commit(),
@@ -103,6 +121,6 @@ def describe_run(config, progress, lineage, looks):
         "energy_kwh": progress.energy_kwh,
         "public_test_looks": looks,
         "lineage": lineage,
-        "datasets": names,
+        "datasets": list(dict.fromkeys(["FER-2013 Training", *data_beside(config)])),
         "history": progress.history,
     }

@@ -9,6 +9,7 @@ from huggingface_hub import ModelCard
 from PIL import Image
 
 from model_card.build import CardError, build_card
+from model_card.comparison import PUBLISHED
 
 NUMBER = r"\d+\.\d+%"
 INTERVAL = rf"{NUMBER} \[\d+\.\d, \d+\.\d\]"
@@ -43,24 +44,57 @@ def test_base_model_is_named_only_where_one_was_used(folder):
 
 
 def test_the_whole_text_follows_the_pattern(folder):
+    """Every part of the card in its place: what stands between two parts is prose of one section."""
     text = ModelCard.load(folder / "README.md").text
     names = json.loads((folder / "config.json").read_text())["label_names"]
-    table = "".join(rf"\| {n} \| {INTERVAL} \| {INTERVAL} \| {INTERVAL} \| \d+ \|\n" for n in names)
-    pattern = (
-        r"\s*# Facial emotion recognition .*?\*\*" + NUMBER + r" accuracy\*\* and a\n"
-        r"\*\*macro F1 of " + NUMBER + r"\*\*"
-        r".*?## Use\n.*?local-dir:FOLDER.*?pipeline\(\"image-classification\".*?onnxruntime"
-        r".*?FER_MODEL=FOLDER python app.py"
-        r".*?## Results\n.*?\| class \| precision \| recall \| F1 \| support \|\n\|[-|]+\|\n" + table +
-        r".*?\d+ of 400 pictures are, pixel for pixel, also in Training\. Without them\n.*?" + INTERVAL +
-        r".*?PrivateTest was not at hand.*?PublicTest was looked at 1 time, each\n"
-        r".*?!\[Confusion matrix.*?\(figures/confusion_matrix\.png\).*?- \w+ taken for \w+: " + NUMBER +
-        r".*?### Calibration\n.*?\(figures/reliability\.png\).*?### Beside published figures\n"
-        r".*?68\.78%.*?71\.16%.*?## Training\n.*?\(figures/training_curves\.png\).*?\| energy \| not measured \|"
-        r".*?```yaml\nvalidation_fraction: 0\.125\n.*?## Data and licences\n.*?## Limits, and what it is not for\n"
-        r".*?Art\. 5\(1\)\(f\).*?Art\. 50\(3\).*?## Citation\n.*?```\s*"
+    per_class = "".join(rf"\| {name} \| {INTERVAL} \| {INTERVAL} \| {INTERVAL} \| \d+ \|\n" for name in names)
+    scored = rf"\| [\d,]+ \| {INTERVAL} \| {NUMBER} \| {INTERVAL} \| {NUMBER} \| {NUMBER} \|\n"
+    published = "".join(
+        rf"\| {re.escape(row['name'])} \| [^|\n]+ \| {re.escape(row['accuracy'])}" + r" \| [^|\n]+" * 4 + r" \|\n"
+        for row in PUBLISHED
+    )
+    parts = (
+        r"\s*# Facial emotion recognition on FER-2013 with EfficientNetB2\n\n",
+        rf"timm's `efficientnet_b2` .*?\*\*{NUMBER} accuracy\*\* and a\n\*\*macro F1 of {NUMBER}\*\*[^#]*?",
+        r"It is made for research, teaching and demonstrations\.\n\n",
+        r"## Use\n\n[^#]*?```python\n# timm\n(?:[^\n`]+\n){3,6}```\n\n",
+        r"```python\n# transformers\n(?:[^\n`]+\n){3,6}```\n\n",
+        r"```python\n# ONNX Runtime, without torch\n(?:[^\n`]+\n){3,7}```\n\n",
+        r"```sh\n# the app[^\n]*\nFER_MODEL=FOLDER python app\.py\n```\n\n`cam` is the class activation map[^#]*?",
+        r"## Results\n\n[^\n]+95% bootstrap intervals[^\n]+\n\n",
+        r"\| class \| precision \| recall \| F1 \| support \|\n\|[-|]+\|\n" + per_class + "\n",
+        r"Every split and view that was scored:\n\n\| split \| views \|[^\n]+\n\|[-|]+\|\n",
+        r"\| validation \([^|]+\) \| single crop " + scored + r"\| a part of PublicTest \| single crop " + scored,
+        r"(?:\nOn [^#]*? \d+ of 400 pictures are, pixel for pixel, also in Training\. Without them\n"
+        rf"[^#]*?{INTERVAL}, macro F1 {INTERVAL}\.\n)" + r"{2}",
+        r"\nPrivateTest was not at hand[^\n]+\n\nThe weights were chosen on the validation split alone\. ",
+        r"PublicTest was looked at 1 time, each\n[^\n]+\n\n",
+        r"!\[Confusion matrix on [^\n]+\]\(figures/confusion_matrix\.png\)\n\n",
+        rf"The hardest confusions:\n(?:- \w+ taken for \w+: {NUMBER} of \w+ \(\d+ pictures\)\n)" + r"{5}\n",
+        rf"### Calibration\n\nOne temperature \(2\.000\)[^#]*?{NUMBER}, and was {NUMBER} before\.\n[^#]*?",
+        r"!\[Reliability diagram\]\(figures/reliability\.png\)\n\n",
+        r"### Beside published figures\n\n[^|#]+\| model \|[^\n]+\n\|[-|]+\|\n\| \*\*this model\*\* [^\n]+\n",
+        published + r"\n## Training\n\n!\[Training curves\]\(figures/training_curves\.png\)\n\n\| \| \|\n\|-+\|-+\|\n",
+        r"\| data \| FER-2013 Training \|\n\| recipe \| two stages of \d+ and \d+ epochs; [^\n]+ \|\n",
+        r"\| pictures seen \| 4,000 in 4 epochs \|\n\| hardware \| a test \|\n\| time \| 1 min [^\n]+ \|\n",
+        r"\| energy \| not measured \|\n\| seed \| 0 \|\n\| commit \| not recorded \|\n\| date \| 2026-01-01 \|\n\n",
+        r"To train it again, and to score it:\n\n```sh\npip install [^\n]+\n",
+        r"accelerate launch train/train\.py [^\n]+\naccelerate launch train/score\.py [^\n]+\n```\n\n",
+        r"<details><summary>train_config\.yaml, whole</summary>\n\n```yaml\nvalidation_fraction: 0\.125\n[^`]+```\n\n",
+        r"</details>\n\n## Data and licences\n\nThe code and these weights are under Apache-2\.0\. ",
+        r"[^#]*?FER-2013 \(Goodfellow et al\. 2013\)[^#]+",
+        r"## Limits, and what it is not for\n\n(?:- [^#]+?\n)+?- By FER\+'s ten annotators about a third[^#]+?",
+        rf"The weakest classes here are \w+ \(F1 {NUMBER}\) and \w+ \({NUMBER}\)\.\n[^#]+?groups of people[^#]+?",
+        r"Out of scope: [^#]+?Art\. 5\(1\)\(f\)[^#]+?Art\. 50\(3\)[^#]+?",
+        r"## Citation\n\n```bibtex\n(?:@article\{[^`]+?\n\}\n){2}```\s*",
     )  # fmt: skip
-    assert re.fullmatch(pattern, text, re.DOTALL)
+    at = 0
+    for number, part in enumerate(parts):
+        pattern = "".join(parts[: number + 1])
+        found = re.match(pattern, text, re.DOTALL)
+        assert found, f"the card leaves the pattern at {part!r}, after {text[at : at + 300]!r}"
+        at = found.end()
+    assert re.fullmatch("".join(parts), text, re.DOTALL)
     assert "{{" not in text and "{%" not in text and "| None" not in text
 
 

@@ -1,6 +1,7 @@
 """What the card says follows its folder's figures, where they change."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -83,6 +84,7 @@ def test_further_data_bring_their_terms(folder):
         metrics["training"]["energy_kwh"] = 0.1234
 
     text = rebuilt(folder, more).text
+    assert re.search(r"this model.*\| a part of PublicTest \| Tiny-ImageNet \| none \| validation", text)
     assert "FER+ (Barsoum et al. 2016)" in text and "Tiny-ImageNet (Stanford CS231n" in text
     assert "1. Tiny-ImageNet, 10 epochs" in text and "0.123 kWh (CodeCarbon's estimate)" in text
     before = rebuilt(folder, lambda metrics: metrics["training"].update(datasets=["FER-2013 Training"])).text
