@@ -1,0 +1,62 @@
+"""What a run passes on to its card: the data that its weights learnt from, and the looks at PublicTest."""
+
+import json
+
+import pytest
+
+from train.config import TrainConfig, to_yaml
+from train.finish import data_beside, looks_so_far
+from train.score import store
+
+
+def folder(path, **training):
+    path.mkdir(parents=True)
+    (path / "metrics.json").write_text(json.dumps({"training": training}))
+    return str(path)
+
+
+def teacher(path, **options):
+    """A run without a model folder of its own."""
+    path.mkdir()
+    (path / "train_config.yaml").write_text(to_yaml(TrainConfig(**options)))
+    return str(path)
+
+
+def test_all_data_on_the_way_are_named(tmp_path):
+    before = folder(tmp_path / "before", datasets=["FER-2013 Training", "Tiny-ImageNet"])
+    voted = teacher(tmp_path / "voted", ferplus_weight=0.1)
+    imagenet = teacher(tmp_path / "imagenet", pretrained="hub")
+    (tmp_path / "voted" / "best.safetensors").touch()
+    (tmp_path / "other.safetensors").touch()
+    for options, names in (
+        ({}, set()),
+        ({"ferplus_weight": 0.2}, {"FER+ votes"}),
+        ({"pretrained": "hub"}, {"ImageNet"}),
+        ({"pretrained": before}, {"FER-2013 Training", "Tiny-ImageNet"}),
+        ({"pretrained": str(tmp_path / "voted" / "best.safetensors")}, {"FER+ votes"}),
+        ({"pretrained": str(tmp_path / "other.safetensors")}, {"whatever other.safetensors was trained on"}),
+        ({"teachers": (voted, imagenet)}, {"FER+ votes", "ImageNet"}),
+    ):
+        assert set(data_beside(TrainConfig(**options))) == names, options
+
+
+def test_every_look_at_public_test_counts(tmp_path):
+    before = folder(tmp_path / "before", public_test_looks=2)
+    taught = teacher(tmp_path / "taught")
+    folder(tmp_path / "taught" / "export", public_test_looks=1)
+    config = TrainConfig(pretrained=before, teachers=(taught, teacher(tmp_path / "without")))
+    assert looks_so_far(config) == 3
+    assert looks_so_far(TrainConfig()) == 0
+    new = tmp_path / "new"
+    folder(new, public_test_looks=looks_so_far(config))
+    store(new, "validation", {"single": {}})
+    assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 3
+    store(new, "public_test", {"single": {}, "flip": {}})
+    assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 4
+
+
+@pytest.mark.parametrize(("split", "looks"), [("private_test", 1), ("test", 2), ("unknown", 1)])
+def test_only_splits_that_hold_public_test_count(split, looks, tmp_path):
+    folder(tmp_path / "m", public_test_looks=1)
+    store(tmp_path / "m", split, {"single": {}})
+    assert json.loads((tmp_path / "m" / "metrics.json").read_text())["training"]["public_test_looks"] == looks
