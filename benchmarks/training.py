@@ -89,14 +89,18 @@ def our_loop(config, process, arrays, folder):
 
 def our_step(config, process, arrays, folder):
     """All that a step of the loop does: rows, augmentation, targets, loss, clipping, optimizer, moving average, and the
-    loss brought back from the device."""
+    losses brought back from the device."""
     loop = our_loop(config, process, arrays, folder)
     model, optimizer, _ = loop.begin_stage(1)
     rows = chain.from_iterable(torch.randperm(len(arrays.labels)).split(config.batch_size)[:-1] for _ in repeat(None))
 
+    losses = []
+
     def step():
         batch = next(rows)
-        loop.settle([(loop.progress.step, batch, loop.step(model, optimizer, batch, config.input_size))])
+        losses.append((loop.progress.step, batch, loop.step(model, optimizer, batch, config.input_size)))
+        if len(losses) == 20:  # as the loop does
+            loop.settle(losses)
         loop.progress.step += 1
         loop.progress.total_steps += 1
 
@@ -189,6 +193,7 @@ class PeakMemory:
     def __exit__(self, *_):
         self.over.set()
         self.sampler.join()
+        self.megabytes = max(self.megabytes, held_megabytes())
         peak = torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else self.megabytes
         self.megabytes = peak - self.before
 

@@ -96,13 +96,15 @@ def test_a_teachers_run_and_its_students(shared_data, repository, child_environm
     base += ["--class_weights", "null", "--score", "validation"]
     runs = [
         ["--config", "train/configs/teacher.yaml", "--epochs", "[0, 1]", "--output", str(tmp_path / "teacher")],
-        ["--input_size", "32", "--epochs", "[0, 1]", "--output", str(tmp_path / "student")]
+        ["--architecture", "test_efficientnet", "--input_size", "32", "--epochs", "[0, 1]"]
+        + ["--output", str(tmp_path / "student")]
         + ["--teachers", f"[{tmp_path / 'teacher'}]"],
     ]
     for run in runs:
         done = subprocess.run([*base, *run], cwd=repository, env=child_environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
     assert not (tmp_path / "teacher" / "export").exists()
+    assert (tmp_path / "teacher" / "training_curves.png").is_file()
     training = json.loads((tmp_path / "student" / "export" / "metrics.json").read_text())["training"]
     assert training["lineage"][0].startswith("taught by teacher: fer_resnet9")
     assert training["datasets"] == ["FER-2013 Training", "FER+ votes"]  # the teacher's recipe has them

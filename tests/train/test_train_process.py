@@ -10,6 +10,7 @@ import time
 import venv
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from PIL import Image
@@ -53,9 +54,10 @@ def launch(repository, child_environment):
 
     def start(*extra, processes=1, **variables):
         script = [*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/train.py"]
+        cached = {"HF_DATASETS_CACHE": str(datasets.config.HF_DATASETS_CACHE)}  # also where HF_HOME is another
         return subprocess.Popen(
-            [*script, *extra], cwd=repository, env=child_environment | variables, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
+            [*script, *extra], cwd=repository, env=child_environment | cached | variables, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
         )  # fmt: skip
 
     return start
