@@ -41,6 +41,8 @@ def save_weights(model, normalisation, path):
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"format": "pt", "mean": repr(normalisation.mean), "std": repr(normalisation.std)}
     write_atomically(path, lambda temporary: save_file(state, temporary, metadata=metadata))
+    for left_over in Path(path).parent.glob(f".{Path(path).name}.*.tmp"):  # of a process that was killed
+        left_over.unlink(missing_ok=True)
 
 
 def checkpoints(folder):

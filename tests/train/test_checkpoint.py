@@ -5,8 +5,10 @@ import sys
 
 import pytest
 import torch
+from safetensors import safe_open
 
-from train.checkpoint import CheckpointError, checkpoints, load_newest, save_checkpoint
+from train.checkpoint import CheckpointError, checkpoints, load_newest, save_checkpoint, save_weights
+from train.model import Normalisation
 
 
 def test_the_last_few_are_kept_and_the_newest_is_found(tmp_path):
@@ -43,6 +45,16 @@ def test_what_a_killed_process_left_is_no_checkpoint_and_is_cleaned(tmp_path):
     assert load_newest(tmp_path) is None
     save_checkpoint(tmp_path, {}, 1, keep=3)
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.pt"]
+
+
+def test_weights_are_written_whole_and_say_what_they_were_normalised_with(tmp_path):
+    (tmp_path / ".best.safetensors.123.tmp").write_bytes(b"half, of a process that was killed")
+    network = torch.nn.Conv2d(3, 2, 3).to(memory_format=torch.channels_last)
+    save_weights(network, Normalisation(0.4, 0.2), tmp_path / "best.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+    with safe_open(tmp_path / "best.safetensors", "pt") as file:
+        assert file.metadata() == {"format": "pt", "mean": "0.4", "std": "0.2"}
+        assert torch.equal(file.get_tensor("weight"), network.weight)
 
 
 def test_a_full_disk_is_a_clear_error_and_the_older_checkpoint_still_works(tmp_path, repository):
