@@ -32,7 +32,7 @@ from space.detectors import YUNET_FILE, YUNET_REPOSITORY, fetched_yunet
 from space.model_source import find_model
 from space.photo_tab import EXAMPLES
 from space.static.generate import FOLDER, RESAMPLING, generate
-from space.static.small_model import with_int8_weights
+from space.static.small_model import check_logits, with_int8_weights
 
 OLDEST_NODE = (20, 19)  # Vite's
 STRIDES = (8, 16, 32)  # of YuNet's three outputs each
@@ -145,6 +145,7 @@ def write_assets(folder, page, model, detector):
         }
         for path in EXAMPLES
     ]
+    page.app["model"]["checkLogits"] = check_logits(model, page.app["model"]["inputSize"])
     page.app["model"]["sha256"] = assets["model"]["sha256"]
     page.app["assets"] = assets
     page.app["texts"] = {

@@ -8,6 +8,7 @@ they are a twentieth of the numbers and most of the error.
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
 LEAST_WEIGHTS = 20_000  # of a tensor that becomes int8
@@ -28,6 +29,14 @@ def quantised(weights):
     channels = np.arange(len(rows))
     q = np.stack(integers)[best, channels].astype(np.int8).reshape(weights.shape)
     return q, np.stack(scales)[best, channels].reshape(-1, *[1] * (weights.ndim - 1))
+
+
+def check_logits(model_bytes, input_size):
+    """What the model says to a fixed input [1, *input_size], for the page to compare: see `check` in src/runtime.ts."""
+    values = (np.arange(np.prod(input_size)) * 7919 % 256 / 128 - 1).astype(np.float32)
+    session = onnxruntime.InferenceSession(model_bytes, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {session.get_inputs()[0].name: values.reshape(1, *input_size)})
+    return logits[0].tolist()
 
 
 def with_int8_weights(model_bytes, least_weights=LEAST_WEIGHTS):

@@ -1,5 +1,6 @@
 """Loading with progress, the next visit from the cache, no network at all, and nobody else's."""
 
+import re
 import shutil
 
 from playwright.sync_api import expect
@@ -43,6 +44,15 @@ def test_a_damaged_file_gets_a_sentence(visits, serve, static_space, tmp_path):
     model.write_bytes(data)
     page = visits.open(serve(broken).url, ready=False)
     expect(page.locator("#status.fer-error")).to_contain_text("could not be loaded")
+
+
+def test_a_machine_that_computes_other_numbers_gets_a_sentence(visits, serve, static_space, tmp_path):
+    """A GPU's driver, for instance: the page compares one run with the build's."""
+    broken = shutil.copytree(static_space, tmp_path / "broken")
+    (worker,) = broken.glob("assets/worker-*.js")
+    worker.write_text(re.sub(r"checkLogits:\[[^\]]*\]", "checkLogits:[9,0,0,0,0,0,0]", worker.read_text()))
+    page = visits.open(serve(broken).url, ready=False)
+    expect(page.locator("#status.fer-error")).to_contain_text("numbers are off by 0.")
 
 
 def test_the_policy_forbids_every_other_host(visits, static_url, serve, static_space):

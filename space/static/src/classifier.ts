@@ -2,6 +2,7 @@
 import app from "generated/app.json";
 import { type Raster, resize } from "./resample";
 import type { Network } from "./runtime";
+import { softmax } from "./softmax";
 
 const BATCH = 16; // crops a run; a crowd's picture takes several
 
@@ -28,13 +29,6 @@ function pixelValues(crops: Raster[]): Float32Array {
     }
   });
   return values;
-}
-
-function softmax(logits: number[]) {
-  const top = Math.max(...logits);
-  const exponentials = logits.map((logit) => Math.exp(logit - top));
-  const sum = exponentials.reduce((a, b) => a + b);
-  return exponentials.map((value) => value / sum);
 }
 
 /** A `Prediction` for each crop */

@@ -20,6 +20,8 @@ declare module "generated/app.json" {
       inputSize: [number, number, number];
       mean: number[];
       std: number[];
+      /** What the network says to the input of `check` in runtime.ts */
+      checkLogits: number[];
       interpolation: "bilinear" | "bicubic" | "lanczos";
     };
     detector: { name: string } & Numbers<

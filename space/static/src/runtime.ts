@@ -1,6 +1,7 @@
 /* ONNX Runtime Web and the two networks: fetched with progress, unpacked, checked, started. Runs in the worker. */
 import app from "generated/app.json";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { softmax } from "./softmax";
 
 export type Backend = "wasm" | "webgpu";
 type AssetName = keyof typeof app.assets;
@@ -8,6 +9,8 @@ type Progress = (loaded: number, total: number) => void;
 
 /** What both ways of running ONNX Runtime have of its module */
 type Runtime = Pick<typeof import("onnxruntime-web"), "env" | "InferenceSession" | "Tensor">;
+
+const CHECK_TOLERANCE = 0.01; // in probability
 
 export class Network {
   /** Of the outputs of the last run */
@@ -40,8 +43,11 @@ async function preferredBackend(): Promise<Backend> {
   return adapter && !adapter.info.isFallbackAdapter ? "webgpu" : "wasm";
 }
 
-/** Threads need a page that is isolated from other origins: sw.ts sees to that from the second visit on */
-const threads = () => (self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1);
+/**
+ * Threads need a page that is isolated from other origins: sw.ts sees to that from the second visit on. One core is left
+ * to the page: on two, a second thread made the live picture slower (benchmarks/README.md).
+ */
+const threads = () => (self.crossOriginIsolated ? Math.min(4, Math.max(1, navigator.hardwareConcurrency - 1)) : 1);
 
 /** Load everything; `base` is the page's address, `wanted` a backend that it insists on */
 export async function loadNetworks(base: string, wanted: Backend | null, progress: Progress): Promise<Networks> {
@@ -60,21 +66,32 @@ async function start(base: string, backend: Backend, progress: Progress): Promis
   const total = names.reduce((sum, name) => sum + app.assets[name].bytes, 0);
   let loaded = 0;
   const count = (bytes: number) => progress((loaded += bytes), total);
-  const module: Promise<Runtime> =
-    backend === "webgpu" ? import("onnxruntime-web/webgpu") : import("onnxruntime-web/wasm");
-  const [ort, wasm, model, yunet] = await Promise.all([module, ...names.map((name) => unpacked(base, name, count))]);
-  ort.env.wasm.wasmBinary = wasm;
+  const [wasm, model, yunet] = names.map((name) => unpacked(base, name, count));
+  Promise.all([model, yunet]).catch(() => {}); // they are awaited below, one after the other
+  const ort: Runtime =
+    backend === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
+  ort.env.wasm.wasmBinary = await wasm;
   ort.env.wasm.wasmPaths = { mjs: new URL(app.assets[`${backend}Glue`].path, base).href };
   ort.env.wasm.numThreads = threads();
   const options: InferenceSession.SessionOptions = { executionProviders: [backend] };
   const made = async (bytes: Uint8Array<ArrayBuffer>) =>
     new Network(await ort.InferenceSession.create(bytes, options), ort.Tensor);
-  const networks = { classifier: await made(model), detector: await made(yunet) };
-  const pixels = app.model.inputSize.reduce((a, b) => a * b);
-  await networks.classifier.run(new Float32Array(pixels), [1, ...app.model.inputSize]); // so that nobody waits for it
+  const detector = await made(await yunet); // starts while the larger model is still on its way
+  const classifier = await made(await model);
+  await check(classifier);
   const workers = ort.env.wasm.numThreads ?? 1;
   const description = backend === "webgpu" ? "WebGPU" : `WebAssembly${workers > 1 ? `, ${workers} threads` : ""}`;
-  return { ...networks, description };
+  return { classifier, detector, description };
+}
+
+/** Does this machine compute what the build computed? Also the first run, so that nobody waits for it. */
+async function check(classifier: Network) {
+  const { inputSize } = app.model;
+  const values = Float32Array.from({ length: inputSize.reduce((a, b) => a * b) }, (_, i) => ((i * 7919) % 256) / 128 - 1);
+  const { logits } = await classifier.run(values, [1, ...inputSize]);
+  const [found, expected] = [softmax([...logits]), softmax(app.model.checkLogits)];
+  const difference = Math.max(...found.map((p, index) => Math.abs(p - expected[index])));
+  if (!(difference < CHECK_TOLERANCE)) throw new Error(`the network's numbers are off by ${difference.toFixed(3)}`);
 }
 
 /** A packed asset's bytes; an error where they are not those of the build */

@@ -91,10 +91,13 @@ export function webcamTab(analyst: Analyst): WebcamTab {
     const tracker = new Tracker();
     const panels = new Map<number, LivePanel>();
     let arrivals: number[] = [];
+    let next = nextPicture(video);
     while (mine === run) {
-      await nextPicture(video);
+      await next;
       if (mine !== run) break;
-      const analysis = await analyst.frame(await createImageBitmap(video));
+      const bitmap = await createImageBitmap(video);
+      next = nextPicture(video); // it may come while this one is worked on
+      const analysis = await analyst.frame(bitmap);
       if (mine !== run) break;
       const now = performance.now() / 1000;
       const tracks = tracker.update(now, analysis.faces);
