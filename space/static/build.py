@@ -155,14 +155,18 @@ def write_assets(folder, page, model, detector):
 
 
 def complete_service_worker(output):
-    """Tell sw.js which files there are, and the page's own policy; its bytes change whenever one of them does."""
+    """Tell sw.js which files there are, a hash over all of them, and the page's own policy."""
     worker = output / "sw.js"
-    files = {p.relative_to(output).as_posix(): p for p in sorted(output.rglob("*")) if p.is_file() and p != worker}
-    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for name, path in files.items()}
+    names = sorted(p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file() and p != worker)
+    hashes = [hashlib.sha256((output / name).read_bytes()).hexdigest() for name in names]
     index = (output / "index.html").read_text(encoding="utf-8")
-    policy = re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', index).group(1)
-    constants = f"const FILES={json.dumps(hashes)},POLICY={json.dumps(policy)};\n"
-    worker.write_text(constants + worker.read_text(encoding="utf-8"), encoding="utf-8")
+    values = {
+        "FILES": names,
+        "VERSION": hashlib.sha256("".join(hashes).encode()).hexdigest()[:16],
+        "POLICY": re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', index).group(1),
+    }
+    constants = ",".join(f"{name}={json.dumps(value)}" for name, value in values.items())
+    worker.write_text(f"const {constants};\n{worker.read_text(encoding='utf-8')}", encoding="utf-8")
 
 
 def build(source, output, detector=None):

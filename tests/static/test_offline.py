@@ -36,6 +36,30 @@ def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, se
     assert page.evaluate("crossOriginIsolated"), "from the second visit on the page may have threads"
 
 
+def test_a_new_build_takes_over_when_the_old_page_is_closed(visits, serve, static_space, tmp_path):
+    """Whole, and without loading again what did not change."""
+    folder = shutil.copytree(static_space, tmp_path / "space")
+    server = serve(folder)
+    page = visits.open(server.url)
+    built = page.locator("meta[name=build]")
+    worker, index = folder / "sw.js", folder / "index.html"
+    worker.write_text(re.sub(r'VERSION="\w+"', 'VERSION="second"', worker.read_text().replace(" = ", "=")))
+    index.write_text(index.read_text().replace("<title>", '<meta name="build" content="second"><title>'))
+    page.reload()
+    wait_until_ready(page)
+    expect(built).to_have_count(0)
+    page.evaluate("navigator.serviceWorker.ready.then(found => new Promise(done => {"
+                  "const look = () => found.waiting ? done() : setTimeout(look, 50); look(); }))")  # fmt: skip
+    other = page.context.new_page()
+    page.close()
+    page = other
+    page.goto(server.url)
+    wait_until_ready(page)
+    expect(page.locator("meta[name=build]")).to_have_count(1)
+    large = [path for path in server.asked if path.endswith(".packed")]
+    assert len(large) == len(set(large)) == 3, "the runtime, the model and the detector are the same"
+
+
 def test_a_damaged_file_gets_a_sentence(visits, serve, static_space, tmp_path):
     broken = shutil.copytree(static_space, tmp_path / "broken")
     (model,) = broken.glob("assets/model-*.packed")

@@ -1,31 +1,41 @@
 /* Keeps the page for the next visit and for when there is no network, and adds the headers that a static host can't.
 
-Answers come from the cache first; names of assets carry their hash, and this file changes with every build, so a new
-version takes over on the visit after the one that found it. */
+Answers come from the cache first. A new build has a cache of its own, filled beside the old one, and takes over when
+the last tab with the old page is closed: no page ever mixes the files of two builds. */
 declare const self: ServiceWorkerGlobalScope;
-/** Written in front of this file by build.py: every file of the page with its hash, and the page's own policy */
-declare const FILES: Record<string, string>;
+/** Written in front of this file by build.py: the page's files, a hash over all of them, and the page's own policy */
+declare const FILES: string[];
+declare const VERSION: string;
 declare const POLICY: string;
 
-const CACHE = `fer ${self.registration.scope}`;
+const FAMILY = `fer ${self.registration.scope} `;
+const CACHE = FAMILY + VERSION;
 const LATER = /\.packed$|\/ort[-.]/; // large: kept when a page has asked for them, which of them depends on its machine
 const addressOf = (name: string) => new URL(name === "index.html" ? "./" : name, self.registration.scope).href;
-const ours = new Set(Object.keys(FILES).map(addressOf));
+const ours = new Set(FILES.map(addressOf));
 
-self.addEventListener("install", (event) => {
-  const early = Object.keys(FILES).filter((name) => !LATER.test(name)).map(addressOf);
-  const fresh = early.map((address) => new Request(address, { cache: "no-cache" }));
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(fresh)).then(() => self.skipWaiting()));
-});
+self.addEventListener("install", (event) => event.waitUntil(install()));
+self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
 
-self.addEventListener("activate", (event) => {
-  event.waitUntil(forgetOthers().then(() => self.clients.claim()));
-});
-
-async function forgetOthers() {
+async function install() {
   const cache = await caches.open(CACHE);
-  const old = (await cache.keys()).filter(({ url }) => !ours.has(url));
-  await Promise.all(old.map((request) => cache.delete(request)));
+  const early = FILES.filter((name) => !LATER.test(name)).map(addressOf);
+  await cache.addAll(early.map((address) => new Request(address, { cache: "no-cache" })));
+  if (!self.registration.active) await self.skipWaiting(); // on the first visit nobody has to be waited for
+}
+
+/** Large files that are in this build too move over from the old caches, which go */
+async function takeOver() {
+  const cache = await caches.open(CACHE);
+  for (const name of await caches.keys()) {
+    if (!name.startsWith(FAMILY) || name === CACHE) continue;
+    const old = await caches.open(name);
+    for (const request of await old.keys()) {
+      if (LATER.test(request.url) && ours.has(request.url)) await cache.put(request, (await old.match(request))!);
+    }
+    await caches.delete(name);
+  }
+  await self.clients.claim();
 }
 
 self.addEventListener("fetch", (event) => {
