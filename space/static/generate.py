@@ -18,7 +18,7 @@ from space.emotions import css_variables
 from space.limits import LIMITS
 from space.model_source import ModelSource
 from space.text import DEFAULT, emotion_name, languages
-from space.theme import theme
+from space.theme import CONTAINERS, theme
 
 FOLDER = Path(__file__).resolve().parent
 RESAMPLING = ("bilinear", "bicubic", "lanczos")  # what src/resample.ts has
@@ -142,4 +142,4 @@ def generate(source: ModelSource, detector_sha256, runtime):
     )
     for language in texts:
         texts[language]["about"] = about(config, source, metrics, texts, language, facts)
-    return Page(app, theme_css() + css_variables(config.label_names), texts)
+    return Page(app, theme_css() + css_variables(config.label_names) + CONTAINERS, texts)

@@ -23,6 +23,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visits, static_u
         for scheme in ("dark", "light"):
             page.set_viewport_size({"width": width, "height": 844})
             page.emulate_media(color_scheme=scheme)
+            expect(page.locator("html.dark")).to_have_count(int(scheme == "dark"))
             background = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
             assert (int(re.search(r"\d+", background)[0]) < 100) == (scheme == "dark"), background
             for tab in TABS:

@@ -89,10 +89,10 @@ def test_every_language_has_the_pages_own_sentences():
 
 
 def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_path, repository, yunet):
-    closed = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "FER_MODEL": ""}
+    offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "FER_MODEL": ""}
     done = subprocess.run(
         [sys.executable, "-m", "space.static.build", "--model", str(model_folder), "--output", str(tmp_path / "page")],
-        cwd=repository, env=closed, capture_output=True, text=True,
+        cwd=repository, env=offline, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "face_detection_yunet_2026may.onnx could not be fetched" in done.stderr and "--detector PATH" in done.stderr

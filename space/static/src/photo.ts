@@ -67,7 +67,7 @@ export function photoTab(analyst: Analyst): HTMLElement {
 
   const take = (files: FileList | undefined, event: Event) => {
     const file = [...(files ?? [])].find(({ type }) => type.startsWith("image/")) ?? files?.[0];
-    if (!file || !tab.checkVisibility()) return;
+    if (!file || !tab.offsetParent) return; // another tab is shown
     event.preventDefault();
     void show(file);
   };

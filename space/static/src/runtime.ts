@@ -39,8 +39,8 @@ export interface Networks {
 
 /** WebGPU where the machine has a GPU for it; a software adapter would be slower than WebAssembly */
 async function preferredBackend(): Promise<Backend> {
-  const adapter = await navigator.gpu?.requestAdapter();
-  return adapter && !adapter.info.isFallbackAdapter ? "webgpu" : "wasm";
+  const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+  return adapter?.info && !adapter.info.isFallbackAdapter ? "webgpu" : "wasm";
 }
 
 /**

@@ -25,9 +25,10 @@ export function emotionName(label: string) {
   return texts[`emotion_${label}`] ?? plain.charAt(0).toUpperCase() + plain.slice(1).toLowerCase();
 }
 
-/** A probability for people: 93%, and never a false 100 or 0 */
+/** A probability for people: 93%, and never a false 100 or 0; on one line where the language has a space in it */
 export function percent(p: number) {
-  if (p >= 0.995 && p < 1) return `> ${say("percent", { number: 99 })}`;
-  if (p > 0 && p < 0.005) return `< ${say("percent", { number: 1 })}`;
-  return say("percent", { number: (p * 100).toFixed(0) });
+  let words = say("percent", { number: (p * 100).toFixed(0) });
+  if (p >= 0.995 && p < 1) words = `> ${say("percent", { number: 99 })}`;
+  if (p > 0 && p < 0.005) words = `< ${say("percent", { number: 1 })}`;
+  return words.replaceAll(" ", "\u00a0");
 }
