@@ -47,7 +47,10 @@ class Picture:
 def decode(source, limits=LIMITS):
     """Decode `source` (a path or the file's bytes) to a `Picture`; raises `Refusal` with a sentence for people."""
     data = source if isinstance(source, bytes) else Path(source)
-    length = len(data) if isinstance(data, bytes) else data.stat().st_size
+    try:
+        length = len(data) if isinstance(data, bytes) else data.stat().st_size
+    except FileNotFoundError:
+        raise Refusal("file_gone") from None
     if length > limits.picture_megabytes * 1e6:
         raise Refusal("picture_too_heavy", megabytes=f"{length / 1e6:.0f}", limit=f"{limits.picture_megabytes:g}")
     if length == 0:

@@ -1,6 +1,9 @@
 """ASGI middleware before Gradio: closed doors, bounds of bodies and rates, and the headers of every answer."""
 
 import json
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
 
 from space.limits import LIMITS
 from space.rates import Rate, client_address
@@ -79,7 +82,8 @@ class Doorkeeper:
                 message = message | {"headers": [*message.get("headers", []), *HEADERS]}
             await send(message)
 
-        await self.app(scope, counted, labelled)
+        with suppress(ClientDisconnect):  # who breaks off an upload is no error of ours
+            await self.app(scope, counted, labelled)
         if not answered and received > largest:
             await self.refuse(scope, send, 413, "request_too_large", limit=f"{megabytes:g}")
 

@@ -1,6 +1,12 @@
 """What Gradio does otherwise than this app promises, put right in one place; `apply` before a page is built."""
 
+import atexit
+import contextlib
+import math
 import os
+import shutil
+import tempfile
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +23,7 @@ UNREAD = 4  # sessions whose answers are kept until somebody fetches them, for e
 
 def apply():
     """Nothing is fetched for visitors, kept of them in memory, or left on the disk where they break off."""
+    own_upload_folder()
     processing_utils.async_ssrf_protected_download = fetch_nothing
     state_holder.SessionState._update_value_in_config = keep_no_value
     route_utils.GradioMultiPartParser.parse = leaving_nothing(route_utils.GradioMultiPartParser.parse)
@@ -24,6 +31,14 @@ def apply():
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # there we read X-Forwarded-For ourselves
     else:
         os.environ.setdefault("FORWARDED_ALLOW_IPS", "")  # uvicorn would believe any process of this machine
+
+
+def own_upload_folder():
+    """Give Gradio a folder that is this process's alone, in GRADIO_TEMP_DIR: all that is in it may be deleted."""
+    parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="fer-", dir=parent)
+    atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 
 async def fetch_nothing(url, cache_dir):
@@ -50,13 +65,23 @@ def leaving_nothing(parse):
     return parse_or_remove
 
 
+class RecentlyUsed(utils.LRUCache):
+    """Forgets what was used least recently; Gradio's own forgets what is oldest, a long stream in use as well."""
+
+    def __getitem__(self, key):
+        value = super().__getitem__(key)
+        self.move_to_end(key)
+        return value
+
+
 def guard(queue, limits=LIMITS):
     """Let Gradio's `queue` refuse in the reader's language: that the app is busy, or that a session asks too often.
 
-    As 429, since for Gradio's own 503 its page shows an English sentence of its own.
+    As 429, since for Gradio's own 503 its page shows an English sentence of its own. And a stream ends with the
+    connection that reads it: Gradio would hold its place until the turn is over.
     """
-    rate, push = Rate(limits.session_requests_per_minute), queue.push
-    queue.pending_messages_per_session = unread = utils.LRUCache(UNREAD * limits.queue)
+    rate, push, clean = Rate(limits.session_requests_per_minute), queue.push, queue.clean_events
+    queue.pending_messages_per_session = unread = RecentlyUsed(UNREAD * limits.queue)
 
     async def push_or_refuse(body, request, username):
         for session in queue.pending_event_ids_session.keys() - unread.keys():
@@ -69,4 +94,40 @@ def guard(queue, limits=LIMITS):
             raise HTTPException(429, say(language, "too_often", seconds=seconds), {"Retry-After": str(seconds)})
         return await push(body=body, request=request, username=username)
 
-    queue.push = push_or_refuse
+    async def end_and_clean(*, session_hash=None, event_id=None):
+        for event in list(queue.event_ids_to_events.values()):
+            if event.streaming and (event.session_hash == session_hash or event._id == event_id):
+                event.run_time, event.closed = math.inf, True  # as Gradio's own /stream/ID/close does
+                event.signal.set()
+        await clean(session_hash=session_hash, event_id=event_id)
+
+    queue.push, queue.clean_events = push_or_refuse, end_and_clean
+    route_utils.delete_files_created_by_app = delete_all_but_waiting(queue, route_utils.delete_files_created_by_app)
+
+
+def delete_all_but_waiting(queue, delete):
+    """Gradio's deletion of old files, and of those that it loses sight of (its file input makes some); uploads of
+    questions that wait or are worked on are old from the last look."""
+
+    def delete_old(blocks, age):
+        folder = Path(utils.get_upload_folder())
+        for event in list(queue.event_ids_to_events.values()):
+            for path in uploads_in(event.data.data if event.data else None):
+                os.utime(path)
+        delete(blocks, age)
+        old = time.time() - (age or 0) - 1
+        for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+            with contextlib.suppress(OSError):  # gone, or a folder that is not empty
+                if path.lstat().st_ctime < old:
+                    path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+
+    return delete_old
+
+
+def uploads_in(payload):
+    """The files that a question names and that are uploads: no other of the machine is touched."""
+    if isinstance(payload, dict) and isinstance(payload.get("path"), str):
+        path = Path(payload["path"]).resolve()
+        return [path] if path.is_relative_to(Path(utils.get_upload_folder()).resolve()) and path.is_file() else []
+    values = payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else []
+    return [path for value in values for path in uploads_in(value)]

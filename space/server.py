@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 
 # Before Gradio is imported: no analytics, no version check, no telemetry to anybody.
@@ -52,6 +53,7 @@ def main():
         analyzer = Analyzer.load()
     except (ModelError, FileNotFoundError) as error:
         sys.exit(f"app.py: {error}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: uploads are deleted
     analyzer.warm_up()
     logging.info(
         "model %s (%s), faces by %s", analyzer.source.name, analyzer.classifier.sha256[:12], analyzer.detector.name

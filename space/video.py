@@ -68,7 +68,10 @@ def analyse_video(analyzer, source, destination, language="en", limits=LIMITS, p
     `progress(seconds done, seconds in all)` is told as it goes. Raises `Refusal` for what is no
     video within the limits.
     """
-    megabytes = Path(source).stat().st_size / 1e6
+    try:
+        megabytes = Path(source).stat().st_size / 1e6
+    except FileNotFoundError:
+        raise Refusal("file_gone") from None
     if megabytes > limits.video_megabytes:
         raise Refusal("video_too_heavy", megabytes=f"{megabytes:.0f}", limit=f"{limits.video_megabytes:g}")
     try:

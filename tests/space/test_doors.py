@@ -94,7 +94,7 @@ def test_an_upload_is_read_back_only_as_itself(server, client, video):
     assert client.get(f"{API}/file={path}").text == "mine"  # the page shows uploads; so the test above could fail
     kind, _ = answer_of(client, file_data(upload(client, Path(video).read_bytes(), "a.mp4")), "predict_video")
     assert kind == "complete"  # so that the refusals below are not for the video's sake
-    link = server.uploads / "link.txt"
+    link = Path(path).parent / "link.txt"
     link.symlink_to("/etc/passwd")
     status, text = raw_get(server, f"{API}/file={link}")
     assert status in (403, 404) and SECRET not in text

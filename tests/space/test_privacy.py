@@ -1,0 +1,111 @@
+"""After a visit with pictures, a video and the webcam: nothing is on the disk, the log names nobody, nobody is told."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+from PIL import Image
+
+from benchmarks.clients import scene, stream_function, watch
+from benchmarks.load import broken_upload
+from tests.space import corpus
+from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
+
+VISITOR = "8.8.4.77"
+NAME = "jane-doe"
+KEPT_SECONDS = 2
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Where a process writes that is told nothing else: its home and its temporary files."""
+    folders = {"HOME": tmp_path / "home", "TMPDIR": tmp_path / "tmp"}
+    for folder in folders.values():
+        folder.mkdir()
+    return folders
+
+
+@pytest.fixture
+def server(folders, tmp_path):
+    environment = {name: str(folder) for name, folder in folders.items()}
+    server = Server(tmp_path, SPACE_ID="user/space", FER_LIMIT_UPLOAD_SECONDS=str(KEPT_SECONDS), **environment)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def film(portrait, tmp_path):
+    """A video of the portrait of a fifth of a second."""
+    with av.open(str(tmp_path / "film.mp4"), "w") as output, Image.open(portrait) as image:
+        stream = output.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 256, 300, "yuv420p"
+        for _ in range(2):
+            output.mux(stream.encode(av.VideoFrame.from_image(image.resize((256, 300)))))
+        output.mux(stream.encode())
+    return (tmp_path / "film.mp4").read_bytes()
+
+
+def press(client, config, element, value):
+    """Press the page's button `element` with one input's value, and read its answer to the end."""
+    button = next(c["id"] for c in config["components"] if c["props"].get("elem_id") == element)
+    function = next(d["id"] for d in config["dependencies"] if [button, "click"] in d["targets"])
+    body = {"data": [value], "fn_index": function, "session_hash": element}
+    client.post(f"{API}/queue/join", json=body).raise_for_status()
+    stream = client.get(f"{API}/queue/data", params={"session_hash": element}).text
+    assert '"success":true' in stream.split("process_completed")[1], stream
+    return stream
+
+
+async def rest_of_the_visit(url, picture):
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
+        function = stream_function((await client.get("/config")).json())
+        assert (await watch(client, function, picture, 1)).results
+        await watch(client, function, picture, 1, close=False)
+        await broken_upload(client.base_url, picture)
+
+
+def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
+    picture = Path(portrait).read_bytes()
+    headers = {"x-forwarded-for": VISITOR}
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, headers=headers) as client:
+        config = client.get("/config").json()
+        assert answer_of(client, file_data(upload(client, picture, f"{NAME}.jpg")))[0] == "complete"
+        assert answer_of(client, {"url": corpus.data_url(picture), "path": None})[0] == "complete"
+        assert answer_of(client, file_data(upload(client, b"no picture", f"{NAME}.txt")))[0] == "error"
+        assert answer_of(client, file_data(upload(client, film, f"{NAME}.mp4")), "predict_video")[0] == "complete"
+        assert "faces.mp4" in press(client, config, "run-video", file_data(upload(client, film, f"{NAME}.mp4")))
+        many = [file_data(upload(client, picture, f"{NAME}-{number}.jpg")) for number in range(2)]
+        assert "faces.csv" in press(client, config, "run-pictures", many)
+    asyncio.run(rest_of_the_visit(server.url, scene((640, 480), 1)))
+    assert server.files(), "uploads were kept for a while, so that the following can fail"
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while server.files() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not server.files()
+    written = [path for folder in folders.values() for path in folder.rglob("*") if path.is_file()]
+    assert {path.parent.name for path in written} <= {"matplotlib"}, "only its list of fonts"
+    log = server.log.read_text()
+    assert NAME not in log and VISITOR not in log and "Traceback" not in log, log
+
+    server.stop()
+    assert not list(server.uploads.glob("fer-*")), "the folder goes with the process"
+
+
+def test_an_app_that_is_told_to_end_takes_its_uploads_along(server, portrait):
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
+        path = upload(client, Path(portrait).read_bytes())
+    assert Path(path).is_file()
+    server.process.terminate()  # what a container's end sends
+    server.process.wait(PATIENCE_SECONDS)
+    assert not list(server.uploads.glob("fer-*"))
+
+
+def test_the_answer_to_a_program_names_no_file(server, portrait):
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
+        kind, answer = answer_of(client, file_data(upload(client, Path(portrait).read_bytes(), f"{NAME}.jpg")))
+    assert kind == "complete" and NAME not in json.dumps(answer) and str(server.uploads) not in json.dumps(answer)
