@@ -31,10 +31,10 @@ from space.draw import annotated
 
 SIZES = {"640x480": (640, 480), "12 megapixels": (4000, 3000)}
 FACES = (1, 5, 40)
-ROUNDS = 30
+ROUNDS = 20
 STARTS = 3
 REQUESTS = 100  # before the memory is read
-VIEWING_SECONDS = 12
+VIEWING_SECONDS = 10
 TORCH_STACK = ["torch", "timm"]
 CUDA = re.compile(r"nvidia-|cuda-|triton")
 

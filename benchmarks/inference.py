@@ -28,7 +28,7 @@ from space.timm_classifier import TimmClassifier
 from train.data import as_arrays, load_fer2013
 
 FACES = (1, 5, 40)
-ROUNDS = 10
+ROUNDS = 8
 VIEWERS = 4  # threads of the app that classify at the same time
 LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
