@@ -162,7 +162,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="FER-2013, in any of the layouts that training takes")
     parser.add_argument("--model", type=Path, default=Path("model"), help="the model folder")
-    parser.add_argument("--calibration", type=int, default=256, help="training pictures that int8 is calibrated on")
+    parser.add_argument("--calibration", type=int, default=64, help="training pictures that int8 is calibrated on")
     parser.add_argument("--write", action="store_true", help="put the tables into benchmarks/README.md")
     args = parser.parse_args()
     splits = load_fer2013(args.data)
