@@ -108,7 +108,7 @@ def run(args, config):
             kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
         )
         refuse_contradictions(config, process)
-    except ValueError as error:  # ConfigError too, and a precision that the device has not
+    except ValueError as error:  # ConfigError, and what Accelerate refuses
         sys.exit(f"train/train.py: {error}")
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1, which would leave all cores but one idle
@@ -137,6 +137,9 @@ def refuse_contradictions(config, process):
             f"batch_size: {config.batch_size} can't be shared by {process.num_processes} processes with"
             f" {config.gradient_accumulation} accumulation steps: it must be a multiple of {share}"
         )
+    if config.mixed_precision == "fp16" and process.device.type == "cpu":
+        # Accelerate would leave it out without a word
+        raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
     if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
         raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
     for folder in config.teachers:

@@ -201,6 +201,7 @@ def test_two_processes_train_and_score_as_one(finished, launch, fer2013, tmp_pat
 
 CALLS = """
 import json, resource, sys
+from accelerate.state import AcceleratorState
 from train.train import main
 for arguments, bytes_a_file in json.loads(sys.argv[1]):
     if bytes_a_file:  # a real limit of the system, as a full disk has one
@@ -209,6 +210,7 @@ for arguments, bytes_a_file in json.loads(sys.argv[1]):
         main(arguments)
     except SystemExit as refused:
         print(json.dumps(str(refused)))
+    AcceleratorState._reset_state(reset_partial_state=True)  # one run's precision would bind the next one's
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 """
 
@@ -225,7 +227,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
         (lambda: fresh("--report_to", "[mlflow]"), "report_to: mlflow is none of wandb, trackio", None),
         (lambda: fresh("--pretrained", "nowhere"), "pretrained: nowhere is not there", None),
         (lambda: fresh("--teachers", "[nowhere]"), "teachers: nowhere is no finished run", None),
-        (lambda: fresh("--mixed_precision", "fp16"), "fp16 mixed precision requires a", None),
+        (lambda: fresh("--mixed_precision", "fp16"), "mixed_precision: fp16 needs a GPU", None),
         (lambda: fresh("--batch_size", "120"), "batch_size 120 exceeds the 105 pictures", None),
         (lambda: fresh(*EXPLODING), "the logits of the validation split are not finite", None),
         (lambda: fresh(*EXPLODING, "--batch_size", "8"), "the batch is rows", None),
@@ -240,7 +242,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
     )
     assert done.returncode == 0, done.stderr[-3000:]
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(answers) == len(cases)
+    assert len(answers) == len(cases), "\n".join(answers) + done.stderr[-2000:]
     for answer, (_, _, said) in zip(answers, cases, strict=True):
         assert said in answer and "\n" not in answer and answer.startswith("train/train.py: "), answer
 
