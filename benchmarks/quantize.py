@@ -36,8 +36,8 @@ class Pictures(CalibrationDataReader):
 def quantize(folder, crops, output, every_layer=False):
     """Write an int8 copy of `folder`/onnx/model.onnx to `output`, calibrated on `crops`, uint8 [n, 48, 48].
 
-    Weights by channel, activations by a percentile of their sizes. The pointwise convolutions alone, which do nearly all of the
-    arithmetic; with `every_layer` the stem, depthwise, squeeze-and-excitation and last layers as well.
+    Weights by channel, activations by a percentile of their sizes. The pointwise convolutions alone, which do nearly
+    all of the arithmetic; with `every_layer` the stem, depthwise, squeeze-and-excitation and last layers as well.
     """
     classifier = OnnxClassifier(folder)
     with tempfile.TemporaryDirectory() as scratch:
