@@ -1,10 +1,10 @@
-# make app · make static · make test · make soak · make train · make quality · make style
+# make app · make static · make test · make soak · make train · make quality · make style · make audit
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data/fer2013
 BIN := $(VENV)/bin
 
-.PHONY: app static test soak train quality style
+.PHONY: app static test soak train quality style audit
 
 app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:7860
 	$(BIN)/python app.py
@@ -16,8 +16,9 @@ test: $(VENV)/.dev  ## install what the tests need, a Chromium too, and run them
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
 	$(BIN)/python -m pytest --durations=10
 
-soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing
+soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing, five minutes of fifty visitors
 	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py
+	$(BIN)/python -m benchmarks.load --seconds 300
 
 train: $(VENV)/.train  ## the shipped recipe; DATA=PATH of FER-2013
 	$(BIN)/accelerate launch train/train.py --config train/configs/scratch.yaml --data $(DATA) --output runs/scratch
@@ -29,6 +30,9 @@ quality: $(VENV)/.dev
 style: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: $(VENV)/.dev  ## known vulnerabilities of what the app installs; asks pypi.org, and fails where that has no answer
+	$(BIN)/pip-audit --strict -r requirements.txt
 
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -q
 
