@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import secrets
@@ -131,17 +132,21 @@ async def watch(client, function, jpeg, seconds, every=0.066, close=True):
         if close:
             await client.post(f"{API}/stream/{event}/close")
 
-    sending = asyncio.create_task(send())
-    async with client.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as events:
-        async for line in events.aiter_lines():
-            stream.received_bytes += len(line) + 1
-            if '"msg":"process_streaming"' in line:
-                stream.results.append(time.monotonic())
-            elif '"msg":"process_completed"' in line:
-                if '"success":false' in line:
-                    stream.errors.append(line)
-                break
-            if sending.done() and not close:
-                break
-    await sending
+    async def read():
+        async with client.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as events:
+            async for line in events.aiter_lines():
+                stream.received_bytes += len(line) + 1
+                if '"msg":"process_streaming"' in line:
+                    stream.results.append(time.monotonic())
+                elif '"msg":"process_completed"' in line:
+                    if '"success":false' in line:
+                        stream.errors.append(line)
+                    break
+
+    reading = asyncio.create_task(read())
+    await send()
+    if not close:
+        reading.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await reading
     return stream

@@ -29,7 +29,7 @@ from benchmarks.report import provenance, publish, table
 BURST, BURST_SECONDS = 90, 30.0
 THINK_SECONDS = 0.5  # between an answer and a visitor's next question
 KEPT_SECONDS = 10  # of uploads here; 120 as the app comes
-SETTLE_SECONDS = 2 * KEPT_SECONDS  # uploads are looked through every half of it; idle threads end in 10 s
+SETTLE_SECONDS = 2.5 * KEPT_SECONDS  # uploads are looked through every 10 s; idle threads end in 10 s
 SOUND_SECONDS = 120  # a shorter run says nothing about memory
 GROWTH = 0.05  # of memory over the last four fifths of the time
 MEMORY_SECONDS = 1.0  # between two readings

@@ -1,5 +1,6 @@
 """ASGI middleware before Gradio: closed doors, bounds of bodies and rates, and the headers of every answer."""
 
+import asyncio
 import json
 from contextlib import suppress
 
@@ -67,13 +68,20 @@ class Doorkeeper:
         if not length.isdigit() or int(length) > largest:
             await self.refuse(scope, send, 413, "request_too_large", limit=f"{megabytes:g}")
             return
-        received, answered = 0, False
+        received, complete, refused, answered = 0, False, None, False
 
         async def counted():
-            nonlocal received
-            message = await receive()
+            nonlocal received, complete, refused
+            try:
+                message = await asyncio.wait_for(receive(), None if complete else self.limits.stall_seconds)
+            except TimeoutError:
+                refused = (408, "request_stalled")
+                return {"type": "http.disconnect"}
             received += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if received > largest else message
+            complete = complete or not message.get("more_body", False)
+            if received > largest:
+                refused = (413, "request_too_large")
+            return {"type": "http.disconnect"} if refused else message
 
         async def labelled(message):
             nonlocal answered
@@ -84,8 +92,8 @@ class Doorkeeper:
 
         with suppress(ClientDisconnect):  # who breaks off an upload is no error of ours
             await self.app(scope, counted, labelled)
-        if not answered and received > largest:
-            await self.refuse(scope, send, 413, "request_too_large", limit=f"{megabytes:g}")
+        if refused and not answered:
+            await self.refuse(scope, send, *refused, limit=f"{megabytes:g}")
 
     def wait(self, scope):
         """Seconds that a request has to wait: work (every POST) is counted by address, frames by their stream."""

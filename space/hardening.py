@@ -14,6 +14,7 @@ from fastapi import HTTPException
 from gradio import processing_utils, route_utils, state_holder, utils
 
 from space.limits import LIMITS
+from space.memory import return_free_memory
 from space.rates import Rate
 from space.text import preferred_language, say
 
@@ -120,6 +121,7 @@ def delete_all_but_waiting(queue, delete):
             with contextlib.suppress(OSError):  # gone, or a folder that is not empty
                 if path.lstat().st_ctime < old:
                     path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+        return_free_memory()
 
     return delete_old
 

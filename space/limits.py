@@ -35,8 +35,12 @@ class Limits:
     """Live streams at a time."""
     queue: int = 60
     """Requests that wait; beyond them the answer is that the app is busy."""
+    occlusions: int = 2
+    """Occlusion maps, of 65 predictions each, that are computed at a time; beyond them the page does without."""
+    stall_seconds: float = 30.0
+    """How long a request's body may stand still on its way."""
     upload_seconds: int = 120
-    """How long an upload is kept, at most half as much again; what is asked later finds it gone."""
+    """How long an upload is kept, and some ten seconds; what is asked later finds it gone."""
     session_requests_per_minute: int = 120
     """Questions of one session (one open page, one program): two pictures a second."""
     address_requests_per_minute: int = 600

@@ -15,7 +15,7 @@ from space.picture_input import language_of
 from space.result_html import message_html
 from space.text import languages, say
 
-CACHE_SECONDS = (max(1, LIMITS.upload_seconds // 2), LIMITS.upload_seconds)  # how often to look for uploads, how old
+CACHE_SECONDS = (min(10, LIMITS.upload_seconds), LIMITS.upload_seconds)  # how often to look for uploads, how old
 
 
 def prepare_mcp(environment=os.environ):

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import gradio as gr
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from space.analysis import Analyzer
 from space.crop import SIDE
 from space.decode import decode
+from space.limits import LIMITS
 from space.occlusion import occlusion_map
 from space.picture_input import language_of, picture_input
 from space.result_html import message_html, result_html
@@ -56,6 +58,8 @@ def build(analyzer: Analyzer, i18n):
         except Refusal as refusal:
             raise gr.Error(str(refusal), print_exception=False) from None
 
+    maps = BoundedSemaphore(LIMITS.occlusions)  # Gradio runs a component's functions beside its queue
+
     def occlusion(question):
         """Drops in probability [8][8] for {crop: the `data:` URL of a crop, class: its index}; [] for anything else."""
         try:
@@ -65,7 +69,12 @@ def build(analyzer: Analyzer, i18n):
             return []
         if image.size != (SIDE, SIDE) or not 0 <= index < len(analyzer.classifier.label_names):
             return []
-        return occlusion_map(analyzer.classifier, np.asarray(image.convert("L")), index).round(4).tolist()
+        if not maps.acquire(blocking=False):
+            return []  # as for what is no question: the page does without
+        try:
+            return occlusion_map(analyzer.classifier, np.asarray(image.convert("L")), index).round(4).tolist()
+        finally:
+            maps.release()
 
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=280):

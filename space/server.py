@@ -17,6 +17,7 @@ from space.analysis import Analyzer
 from space.classifier import ModelError
 from space.doorkeeper import Doorkeeper
 from space.limits import LIMITS
+from space.memory import share_heaps
 from space.page import build_page
 from space.photo_tab import EXAMPLES
 from space.theme import css, head, theme
@@ -49,6 +50,7 @@ def serve(analyzer: Analyzer, **launch):
 def main():
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    share_heaps()
     try:
         analyzer = Analyzer.load()
     except (ModelError, FileNotFoundError) as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -10,9 +11,11 @@ import av
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.clients import ask_by_upload, scene, stream_function, watch
 from benchmarks.load import broken_upload
+from space import result_html
 from space.text import languages, say
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
 
@@ -22,8 +25,13 @@ FREED_SECONDS = PATIENCE_SECONDS / 12  # 10: from a broken stream to the next vi
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    limits = {"FER_LIMIT_QUEUE": str(QUEUE), "FER_LIMIT_STREAMS": "1", "FER_LIMIT_STREAM_SECONDS": "600"}
-    server = Server(tmp_path_factory.mktemp("load"), **limits)
+    limits = {
+        "FER_LIMIT_QUEUE": str(QUEUE),
+        "FER_LIMIT_STREAMS": "1",
+        "FER_LIMIT_OCCLUSIONS": "1",
+        "FER_LIMIT_STALL_SECONDS": "2",
+    }
+    server = Server(tmp_path_factory.mktemp("load"), FER_LIMIT_STREAM_SECONDS="600", **limits)
     yield server
     server.stop()
 
@@ -79,6 +87,36 @@ def test_beyond_the_queue_the_app_says_that_it_is_busy(server):
     assert {answer.status_code for answer in answers} == {200, 429}
     said = {answer.json()["detail"] for answer in answers if answer.status_code == 429}
     assert said == {say(language, "busy") for language in languages()}
+    check_sound(server)
+
+
+def test_maps_are_bounded_beside_the_queue(server):
+    crop = Image.new("L", (48, 48), 128)
+
+    async def rush(client):
+        components = (await client.get("/config")).json()["components"]
+        result = next(one["id"] for one in components if one["props"].get("elem_id") == "result")
+        question = {"crop": result_html.data_url(crop, "PNG"), "class": 0}
+        body = {"data": question, "component_id": result, "fn_name": "occlusion", "session_hash": "maps"}
+        return await asyncio.gather(*(client.post(f"{API}/component_server", json=body) for _ in range(12)))
+
+    answers = with_client(server, rush)
+    assert {answer.status_code for answer in answers} == {200}
+    assert {np.shape(answer.json()) for answer in answers} == {(8, 8), (0,)}, "some maps, and some nothings"
+    check_sound(server)
+
+
+def test_an_upload_that_stands_still_is_given_up(server):
+    begun = (
+        f"POST {API}/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=xx\r\n"
+        'Content-Length: 900\r\n\r\n--xx\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\nxx'
+    )
+    before = set(server.files())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(begun.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    assert answer.startswith("HTTP/1.1 408") and say("en", "request_stalled") in answer
+    assert not set(server.files()) - before
     check_sound(server)
 
 

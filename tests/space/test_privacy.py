@@ -74,6 +74,7 @@ def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
     with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, headers=headers) as client:
         config = client.get("/config").json()
         assert answer_of(client, file_data(upload(client, picture, f"{NAME}.jpg")))[0] == "complete"
+        assert server.files(), "uploads are kept for a while, so that the test can fail"
         assert answer_of(client, {"url": corpus.data_url(picture), "path": None})[0] == "complete"
         assert answer_of(client, file_data(upload(client, b"no picture", f"{NAME}.txt")))[0] == "error"
         assert answer_of(client, file_data(upload(client, film, f"{NAME}.mp4")), "predict_video")[0] == "complete"
@@ -81,8 +82,6 @@ def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
         many = [file_data(upload(client, picture, f"{NAME}-{number}.jpg")) for number in range(2)]
         assert "faces.csv" in press(client, config, "run-pictures", many)
     asyncio.run(rest_of_the_visit(server.url, scene((640, 480), 1)))
-    assert server.files(), "uploads were kept for a while, so that the following can fail"
-
     deadline = time.monotonic() + PATIENCE_SECONDS
     while server.files() and time.monotonic() < deadline:
         time.sleep(0.2)
