@@ -189,6 +189,7 @@ def load_table(tally, clients, seconds, before, after):
     taken = [outcome.seconds for outcome in tally.outcomes if outcome.kind == "answer"]
     kinds = Counter(outcome.kind for outcome in tally.outcomes)
     memory = [megabytes for _, megabytes in tally.memory]
+    fifths = ", ".join(f"{part.mean():.0f}" for part in np.array_split(memory, 5))
     rows = [
         ["visitors, seconds", f"{clients}, {seconds:.0f}"],
         ["questions answered rightly", f"{kinds['answer']} ({kinds['answer'] / seconds:.1f} a second)"],
@@ -198,6 +199,7 @@ def load_table(tally, clients, seconds, before, after):
         ["webcam pictures read", f"{tally.frames} ({tally.frames / seconds:.1f} a second)"],
         ["uploads, streams and answers broken off", f"{tally.rude} of each"],
         ["memory: lowest, highest, at the end", f"{min(memory):.0f}, {max(memory):.0f}, {memory[-1]:.0f} MB"],
+        ["memory, mean of each fifth of the time", f"{fifths} MB"],
         ["memory's growth over the last four fifths", f"{tally.growth(seconds):+.1%}"],
         ["threads at rest, before and after", f"{before[0]}, {after[0]}"],
         ["open files at rest, before and after", f"{before[1]}, {after[1]}"],
