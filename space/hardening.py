@@ -113,8 +113,9 @@ def delete_all_but_waiting(queue, delete):
     def delete_old(blocks, age):
         folder = Path(utils.get_upload_folder())
         for event in list(queue.event_ids_to_events.values()):
-            for path in uploads_in(event.data.data if event.data else None):
-                os.utime(path)
+            for path in uploads_in(event.data.data if event.data else []):
+                with contextlib.suppress(OSError):  # gone meanwhile
+                    os.utime(path)
         delete(blocks, age)
         old = time.time() - (age or 0) - 1
         for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
@@ -126,10 +127,12 @@ def delete_all_but_waiting(queue, delete):
     return delete_old
 
 
-def uploads_in(payload):
-    """The files that a question names and that are uploads: no other of the machine is touched."""
-    if isinstance(payload, dict) and isinstance(payload.get("path"), str):
-        path = Path(payload["path"]).resolve()
-        return [path] if path.is_relative_to(Path(utils.get_upload_folder()).resolve()) and path.is_file() else []
-    values = payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else []
-    return [path for value in values for path in uploads_in(value)]
+def uploads_in(values):
+    """The files that a question's values name and that are uploads: no other of the machine is touched."""
+    folder = Path(utils.get_upload_folder()).resolve()
+    for value in values:
+        for file in value if isinstance(value, list) else [value]:
+            name = file.get("path") if isinstance(file, dict) else None
+            with contextlib.suppress(OSError, ValueError, RuntimeError):  # a name that no file can have
+                if isinstance(name, str) and (path := Path(name).resolve()).is_relative_to(folder) and path.is_file():
+                    yield path

@@ -1,0 +1,77 @@
+"""Which old files are deleted: all of the app's own folder but those of questions that wait; never one outside."""
+
+import asyncio
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from space import hardening
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    folder = tmp_path / "uploads"
+    (folder / "hash").mkdir(parents=True)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+def uploaded(path):
+    path.write_text("x")
+    return {"path": str(path)}
+
+
+def test_only_uploads_are_named(folder, tmp_path):
+    one, two, outside = folder / "hash" / "a.jpg", folder / "b.jpg", tmp_path / "c.jpg"
+    values = [
+        uploaded(one),
+        [uploaded(two), uploaded(outside)],
+        {"path": str(folder / "gone.jpg")},
+        {"path": str(folder)},
+    ]
+    values += [
+        {"path": "a\0b"},
+        {"path": "a" * 10_000},
+        {"path": 5},
+        {"path": str(folder / "../c.jpg")},
+        None,
+        3,
+        "x",
+        [[]],
+    ]
+    (folder / "link.jpg").symlink_to(outside)
+    values.append({"path": str(folder / "link.jpg")})
+    assert list(hardening.uploads_in(values)) == [one, two]
+
+
+def test_what_is_old_goes_and_what_is_waited_for_stays(folder, tmp_path):
+    waiting, old, outside = folder / "hash" / "a.jpg", folder / "b.jpg", tmp_path / "c.jpg"
+    event = SimpleNamespace(data=SimpleNamespace(data=[uploaded(waiting), {"path": "a\0b"}]))
+    uploaded(old), uploaded(outside)
+    (folder / "empty").mkdir()
+    (folder / "link.jpg").symlink_to(outside)
+    seen = []
+    queue = SimpleNamespace(event_ids_to_events={"1": event, "2": SimpleNamespace(data=None)})
+    delete = hardening.delete_all_but_waiting(queue, lambda blocks, age: seen.append(age))
+    delete(None, 100)
+    assert waiting.exists() and old.exists(), "nothing is old yet"
+    time.sleep(1.1)
+    delete(None, 0)
+    assert waiting.exists() and not old.exists() and not os.path.lexists(folder / "link.jpg")
+    assert outside.exists() and not (folder / "empty").exists()
+    assert seen == [100, 0], "Gradio's own deletion is asked as well"
+
+
+def test_an_upload_that_fails_removes_its_files(folder):
+    class Parser:
+        _files_to_close_on_error = [(folder / name).open("w") for name in ("1", "2")]
+
+    async def parse(parser):
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(hardening.leaving_nothing(parse)(Parser()))
+    assert [path.name for path in folder.iterdir()] == ["hash"]
+    assert all(file.closed for file in Parser._files_to_close_on_error)
