@@ -5,9 +5,11 @@ import os
 import time
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from space import hardening
+from space.picture_input import undecoded
 
 
 @pytest.fixture
@@ -44,6 +46,12 @@ def test_only_uploads_are_named(folder, tmp_path):
     (folder / "link.jpg").symlink_to(outside)
     values.append({"path": str(folder / "link.jpg")})
     assert list(hardening.uploads_in(values)) == [one, two]
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a" * 10_000, "/etc/passwd", "", None])
+def test_no_other_path_is_read(folder, path):
+    with pytest.raises(gr.Error, match="addresses and paths are not read"):
+        undecoded(SimpleNamespace(url=None, path=path))
 
 
 def test_what_is_old_goes_and_what_is_waited_for_stays(folder, tmp_path):
