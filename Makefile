@@ -12,9 +12,9 @@ app: $(VENV)/.app  ## serve the app with the embedded model at http://127.0.0.1:
 static: $(VENV)/.static  ## build the page that computes in the browser, serve it at http://127.0.0.1:8000; DETECTOR=PATH of YuNet
 	$(BIN)/python -m space.static.build $(if $(DETECTOR),--detector $(DETECTOR)) --serve 8000
 
-test: $(VENV)/.dev  ## install what the tests need, a Chromium too, and run them all
+test: $(VENV)/.dev .venv-mcp/.done  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
-	$(BIN)/python -m pytest --durations=10
+	FER_MCP_PYTHON=$(CURDIR)/.venv-mcp/bin/python $(BIN)/python -m pytest --durations=10
 
 soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing, five minutes of fifty visitors
 	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py
@@ -50,6 +50,12 @@ $(VENV)/.train: requirements-train.txt requirements.txt | $(BIN)/python
 
 $(VENV)/.dev: requirements-dev.txt requirements-train.txt requirements.txt space/static/requirements.txt | $(BIN)/python
 	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+# gradio[mcp] pins an older pydantic than pip chooses without it: its test has an environment of its own
+.venv-mcp/.done: requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv .venv-mcp
+	.venv-mcp/bin/python -m pip install --disable-pip-version-check -q -r requirements.txt 'gradio[mcp]'
 	touch $@
 
 $(BIN)/python:
