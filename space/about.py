@@ -162,10 +162,13 @@ def programs_html(url, language):
 
 
 def head_html(analyzer: Analyzer, language):
-    """Title, one sentence, and the banner that says when the lesser detector is at work."""
-    banner = ""
+    """Title, one sentence, and a banner for each part that something lesser stands in for."""
+    sentences = []
     if isinstance(analyzer.detector, HaarCascade):
-        banner = f'<p class="fer-banner" role="status">{escape(say(language, "fallback"))}</p>'
+        sentences.append(say(language, "fallback"))
+    if analyzer.source.in_place_of:
+        sentences.append(say(language, "fallback_model", model=analyzer.source.in_place_of))
+    banner = "".join(f'<p class="fer-banner" role="status">{escape(sentence)}</p>' for sentence in sentences)
     title, tagline = (escape(say(language, key)) for key in ("title", "tagline"))
     return f"<header><h1>{MARK}{title}</h1><p>{tagline}</p>{banner}</header>"
 

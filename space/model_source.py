@@ -1,8 +1,10 @@
 """Which model to serve: the embedded `model/`, or what `FER_MODEL` names (a folder, or a Hub id with @revision).
 
-A published Space names its model in `space/settings.yaml`, which `space/publish.py` writes there.
+A published Space names its model in `space/settings.yaml`, which `space/publish.py` writes there. Where that can't be
+fetched, an embedded model serves in its place and the page says so; what FER_MODEL names is served or is an error.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from space.classifier import ModelError, load_classifier
 from space.integrity import is_damaged
 from space.settings import published_model
 
+logger = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).resolve().parent.parent / "model"
 FILES = ["config.json", "metrics.json", "README.md", "onnx/model.onnx"]
 WEIGHTS = "model.safetensors"  # only where there is no ONNX file; a pickle never
@@ -28,6 +31,8 @@ class ModelSource:
     folder: Path
     revision: str | None = None
     """The Hub's commit; None for a folder."""
+    in_place_of: str | None = None
+    """The published model, USER/NAME@REVISION, that could not be fetched."""
 
 
 def find_model(wanted=None):
@@ -35,16 +40,20 @@ def find_model(wanted=None):
 
     `ModelError` says what is wrong with it.
     """
-    wanted = wanted or os.environ.get("FER_MODEL") or published_model()
-    if not wanted:
-        if not (EMBEDDED / "config.json").is_file():
-            raise ModelError(
-                f"there is no embedded model in {EMBEDDED}; FER_MODEL=FOLDER or FER_MODEL=USER/NAME names one"
-            )
-        return ModelSource("embedded", EMBEDDED)
-    if Path(wanted).is_dir():
-        return ModelSource(Path(wanted).resolve().name, Path(wanted))
-    return fetch(wanted)
+    named = wanted or os.environ.get("FER_MODEL")
+    published = published_model()
+    if named:
+        return ModelSource(Path(named).resolve().name, Path(named)) if Path(named).is_dir() else fetch(named)
+    if published:
+        try:
+            return fetch(published)
+        except ModelError as error:
+            if not (EMBEDDED / "config.json").is_file():
+                raise
+            logger.warning("%s; the embedded model serves in its place", error)
+    elif not (EMBEDDED / "config.json").is_file():
+        raise ModelError(f"there is no embedded model in {EMBEDDED}; FER_MODEL=FOLDER or FER_MODEL=USER/NAME names one")
+    return ModelSource("embedded", EMBEDDED, in_place_of=published)
 
 
 def fetch(wanted):
@@ -55,17 +64,13 @@ def fetch(wanted):
         if not (folder / "onnx" / "model.onnx").is_file():
             folder = download(repository, revision, [*FILES, WEIGHTS])
     except HFValidationError:
-        raise ModelError(
-            f"FER_MODEL={wanted} is neither a folder nor a Hub id (USER/NAME or USER/NAME@REVISION)"
-        ) from None
+        raise ModelError(f"{wanted} is neither a folder nor a Hub id (USER/NAME or USER/NAME@REVISION)") from None
     except (OSError, ValueError, httpx2.HTTPError) as error:  # not found, no access, no network, a broken connection
         reason = str(error).strip().splitlines()[0]
-        raise ModelError(f"FER_MODEL={wanted} could not be fetched from the Hub: {reason}") from error
+        raise ModelError(f"{wanted} could not be fetched from the Hub: {reason}") from error
     for file in (*FILES, WEIGHTS):
         if is_damaged(folder / file):
-            raise ModelError(
-                f"FER_MODEL={wanted}: {file} arrived damaged and was removed; start again to fetch it anew"
-            )
+            raise ModelError(f"{wanted}: {file} arrived damaged and was removed; start again to fetch it anew")
     return ModelSource(repository, folder, folder.name)
 
 

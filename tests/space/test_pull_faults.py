@@ -23,6 +23,17 @@ picture = numpy.random.default_rng(0).integers(0, 256, (48, 48), numpy.uint8)
 print(json.dumps([source.revision, classifier.predict([picture]).probabilities[0].tolist()]))
 """
 
+# a published Space as it starts: what it serves, and what the page says of it
+START = """
+import json, sys
+from space import model_source
+model_source.published_model = lambda: sys.argv[1]
+from space.about import head_html
+from space.analysis import Analyzer
+analyzer = Analyzer.load(detector="haar")
+print(json.dumps([analyzer.source.name, len(analyzer.classifier.label_names), head_html(analyzer, "en")]))
+"""
+
 
 @pytest.fixture(scope="module")
 def commit(hub_server, random_model_folder):
@@ -97,7 +108,7 @@ def test_what_does_not_pass_is_a_sentence_and_the_next_start_is_whole(pull, hub,
     hub.faults(fault)
     done = pull()
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-    assert done.stderr.splitlines()[-1].startswith(f"ModelError: FER_MODEL={REPOSITORY}")
+    assert done.stderr.splitlines()[-1].startswith(f"ModelError: {REPOSITORY}")
     hub.faults()
     assert answer(pull()) == [commit, pytest.approx(expected, abs=1e-5)]
 
@@ -106,3 +117,35 @@ def test_without_a_connection_the_cache_serves(pull, hub, commit, expected):
     assert answer(pull())[0] == commit
     hub.faults({"match": "api/models|resolve", "times": 99, "status": 503})
     assert answer(pull()) == [commit, pytest.approx(expected, abs=1e-5)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"match": "api/models|resolve", "times": 99, "status": 503},
+        {"match": "GET .*model.onnx", "times": 99, "cut": 4_000_000},
+        {"match": "GET .*model.onnx", "times": 1, "corrupt": True},
+    ],
+    ids=["no answer", "half a file", "wrong hash"],
+)
+def test_a_space_that_cannot_fetch_its_model_serves_the_embedded_one_and_says_so(
+    hub, commit, repository, tmp_path, fault
+):
+    def start():
+        environment = hub.environment(tmp_path / "home")
+        environment.pop("FER_MODEL", None)
+        published = f"{REPOSITORY}@{commit}"
+        return answer(
+            subprocess.run(
+                [sys.executable, "-c", START, published],
+                cwd=repository, env=environment, capture_output=True, text=True,
+            )
+        )  # fmt: skip
+
+    hub.faults(fault)
+    name, classes, head = start()
+    assert (name, classes) == ("embedded", 7)
+    assert f"The model {REPOSITORY}@{commit} could not be fetched" in head
+    hub.faults()
+    name, classes, head = start()
+    assert name == REPOSITORY and "could not be fetched: the one" not in head
