@@ -20,7 +20,7 @@ soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing,
 	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py
 	$(BIN)/python -m benchmarks.load --seconds 300
 
-train: $(VENV)/.train  ## the shipped recipe; DATA=PATH of FER-2013
+train: $(VENV)/.train  ## from scratch, what the shipped weights began with; DATA=PATH of FER-2013
 	$(BIN)/accelerate launch train/train.py --config train/configs/scratch.yaml --data $(DATA) --output runs/scratch
 
 quality: $(VENV)/.dev
