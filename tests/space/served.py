@@ -1,7 +1,9 @@
 """A real `python app.py` in a process of its own, and the few HTTP calls that a program makes of it."""
 
+import asyncio
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.app_process import AppProcess
 
@@ -38,3 +40,9 @@ def answer_of(client, payload, endpoint="predict"):
         return "complete", json.loads(stream.split("event: complete\ndata: ")[1].splitlines()[0])[0]
     assert "event: error" in stream, stream
     return "error", stream.split("event: error\ndata: ")[1].splitlines()[0]
+
+
+def run_async(coroutine):
+    """Its result, from a loop in a thread of its own: in this one Playwright's may be running, from an earlier test."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -17,7 +17,7 @@ from benchmarks.clients import ask_by_upload, scene, stream_function, watch
 from benchmarks.load import broken_upload
 from space import result_html
 from space.text import languages, say
-from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
+from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
 
 QUEUE = 3
 FREED_SECONDS = PATIENCE_SECONDS / 12  # 10: from a broken stream to the next viewer's first result
@@ -55,7 +55,7 @@ def with_client(server, work):
         async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
             return await work(client)
 
-    return asyncio.run(run())
+    return run_async(run())
 
 
 def check_sound(server):

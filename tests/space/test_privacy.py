@@ -1,6 +1,5 @@
 """After a visit with pictures, a video and the webcam: nothing is on the disk, the log names nobody, nobody is told."""
 
-import asyncio
 import json
 import time
 from pathlib import Path
@@ -13,7 +12,7 @@ from PIL import Image
 from benchmarks.clients import scene, stream_function, watch
 from benchmarks.load import broken_upload
 from tests.space import corpus
-from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
+from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
 
 VISITOR = "8.8.4.77"
 NAME = "jane-doe"
@@ -81,7 +80,7 @@ def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
         assert "faces.mp4" in press(client, config, "run-video", file_data(upload(client, film, f"{NAME}.mp4")))
         many = [file_data(upload(client, picture, f"{NAME}-{number}.jpg")) for number in range(2)]
         assert "faces.csv" in press(client, config, "run-pictures", many)
-    asyncio.run(rest_of_the_visit(server.url, scene((640, 480), 1)))
+    run_async(rest_of_the_visit(server.url, scene((640, 480), 1)))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while server.files() and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -1,6 +1,5 @@
 """Which old files are deleted: all of the app's own folder but those of questions that wait; never one outside."""
 
-import asyncio
 import os
 import time
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ import pytest
 
 from space import hardening
 from space.picture_input import undecoded
+from tests.space.served import run_async
 
 
 @pytest.fixture
@@ -80,6 +80,6 @@ def test_an_upload_that_fails_removes_its_files(folder):
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        asyncio.run(hardening.leaving_nothing(parse)(Parser()))
+        run_async(hardening.leaving_nothing(parse)(Parser()))
     assert [path.name for path in folder.iterdir()] == ["hash"]
     assert all(file.closed for file in Parser._files_to_close_on_error)
