@@ -14,7 +14,7 @@ static: $(VENV)/.static  ## build the page that computes in the browser, serve i
 
 test: $(VENV)/.dev .venv-mcp/.done  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
-	FER_MCP_PYTHON=$(CURDIR)/.venv-mcp/bin/python $(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest --durations=10
 
 soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing, five minutes of fifty visitors
 	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py
