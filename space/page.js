@@ -1,4 +1,5 @@
-/* The page's own behaviour: consent, choosing a face, its maps, saving what is shown, the live boxes. No library. */
+/* The page's own behaviour: consent, choosing a face, its maps, saving what is shown (with
+   save.js), the live boxes. No library. */
 (() => {
   const find = (root, selector) => [...root.querySelectorAll(selector)];
 
@@ -91,23 +92,6 @@
     note.textContent = top < 0.01 ? words.flat : words.done.replace(/{(\w+)}/g, (_, name) => blanks[name]);
   }
 
-  /* What is on the page, as a file that is made here and leaves the browser only to its own disk. */
-  function save(name, blob) {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(blob);
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  }
-
-  function csv(answer) {
-    const labels = Object.keys(answer.faces[0].probabilities);
-    const rows = answer.faces.map((face, index) =>
-      [index + 1, ...face.box, face.emotion, face.confidence, ...labels.map((label) => face.probabilities[label])]);
-    return [["face", "x", "y", "width", "height", "emotion", "confidence", ...labels], ...rows]
-      .map((row) => row.join(",")).join("\r\n") + "\r\n";
-  }
-
   /* The pixels of the upright original, which the browser holds beside the result; where it can't show the original
      (TIFF), those of the preview. */
   function pixels(result) {
@@ -117,33 +101,14 @@
     return original?.naturalWidth && Math.abs(ratio(original) / ratio(preview) - 1) < 0.02 ? original : preview;
   }
 
-  function annotated(result, answer, done) {
+  function drawn(result, answer) {
     const picture = pixels(result);
-    const { naturalWidth: width, naturalHeight: height } = picture;
-    const canvas = Object.assign(document.createElement("canvas"), { width, height });
-    const pen = canvas.getContext("2d");
-    const unit = Math.max(12, Math.round(Math.max(width, height) / 60));
-    const { width: shown } = result.querySelector(".fer-stage > svg").viewBox.baseVal;
-    pen.drawImage(picture, 0, 0);
-    pen.font = `600 ${unit}px system-ui, sans-serif`;
-    pen.lineWidth = Math.max(2, unit / 6);
-    find(result, ".fer-box").forEach((box, index) => {
-      const [x, y, w, h] = answer.faces[index].box.map((value) => value * width / shown);
-      const text = find(box, ".fer-tag span").map((part) => part.textContent).join(" ");
-      const long = pen.measureText(text).width + unit;
-      const left = Math.max(0, Math.min(x, width - long));
-      const top = y > unit * 1.6 ? y - unit * 1.5 : y;
-      const colour = getComputedStyle(box).getPropertyValue("border-top-color");
-      pen.strokeStyle = colour;
-      pen.strokeRect(x, y, w, h);
-      pen.fillStyle = "#14161b";
-      pen.fillRect(left, top, long, unit * 1.5);
-      pen.fillStyle = colour;
-      pen.fillRect(left, top, unit * 0.3, unit * 1.5);
-      pen.fillStyle = "#fff";
-      pen.fillText(text, left + unit * 0.6, top + unit * 1.1);
-    });
-    canvas.toBlob(done, "image/png");
+    const scale = picture.naturalWidth / result.querySelector(".fer-stage > svg").viewBox.baseVal.width;
+    return annotated(picture, find(result, ".fer-box").map((box, index) => ({
+      box: answer.faces[index].box.map((value) => value * scale),
+      text: find(box, ".fer-tag span").map((part) => part.textContent).join(" "),
+      colour: getComputedStyle(box).getPropertyValue("border-top-color"),
+    })));
   }
 
   document.addEventListener("click", (event) => {
@@ -160,7 +125,7 @@
     const answer = JSON.parse(result.dataset.result);
     if (button.dataset.kind === "json") save("faces.json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
     if (button.dataset.kind === "csv") save("faces.csv", new Blob([csv(answer)], { type: "text/csv" }));
-    if (button.dataset.kind === "png") annotated(result, answer, (blob) => save("faces.png", blob));
+    if (button.dataset.kind === "png") drawn(result, answer).then((blob) => save("faces.png", blob));
   });
 
   /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it. */

@@ -1,5 +1,6 @@
 """The page's theme: quiet, system fonts (nothing is fetched from another host), one accent."""
 
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -110,5 +111,6 @@ def css(label_names):
 
 
 def head():
-    script = (FOLDER / "page.js").read_text(encoding="utf-8")
-    return f"<style>{CONTAINERS}</style><script>{script}</script>"
+    shared, own = ((FOLDER / name).read_text(encoding="utf-8") for name in ("save.js", "page.js"))
+    script = re.sub("^export ", "", shared, flags=re.MULTILINE) + own  # a module would run later than Gradio's own
+    return f"<style>{CONTAINERS}</style><script>(() => {{\n{script}}})();</script>"

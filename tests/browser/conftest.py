@@ -1,5 +1,6 @@
 """A real Chromium and a real `python app.py` for the tests of the page."""
 
+import io
 import os
 import shutil
 import socket
@@ -127,6 +128,25 @@ def write_film(path, portrait, seconds, rate):
                 output.mux(stream.encode(av.VideoFrame.from_image(image)))
         output.mux(stream.encode())
     return path
+
+
+def launch_with_camera(playwright, portrait, left, folder):
+    """A Chromium whose fake camera shows the portrait `left` pixels from the edge of 640, wandering a little."""
+    film = io.BytesIO()  # a fake MJPEG: JPEGs one after the other
+    with Image.open(portrait) as face:
+        face.thumbnail((480, 480))
+        for step in range(12):
+            frame = Image.new("RGB", (640, 480), (70, 80, 90))
+            frame.paste(face, (left + step, 0))
+            frame.save(film, "JPEG", quality=90)
+    path = folder / "portrait.mjpeg"
+    path.write_bytes(film.getvalue())
+    fake = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={path}",
+    ]
+    return playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS + fake)
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,12 @@
 """The webcam's tab, with a fake camera that shows a portrait."""
 
-import io
 import re
 import time
 
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.conftest import FLAGS, PATIENCE_SECONDS, chromium_path
+from tests.browser.conftest import PATIENCE_SECONDS, launch_with_camera
 
 FREED_SECONDS = 10.0 * PATIENCE_SECONDS / 30  # from a closed tab to the next person's first result
 FRAME_BYTES = 250_000  # most for one posted picture of 640 x 480
@@ -23,28 +21,8 @@ def app_url(serve_app, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def camera_film(portrait, tmp_path_factory):
-    """A fake MJPEG for Chromium: JPEGs one after the other, the portrait wandering a little."""
-    film = io.BytesIO()
-    with Image.open(portrait) as face:
-        face.thumbnail((480, 480))
-        for step in range(12):
-            frame = Image.new("RGB", (640, 480), (70, 80, 90))
-            frame.paste(face, (110 + step, 0))
-            frame.save(film, "JPEG", quality=90)
-    path = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
-    path.write_bytes(film.getvalue())
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser(playwright, camera_film):
-    fake = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera_film}",
-    ]
-    chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS + fake)
+def browser(playwright, portrait, tmp_path_factory):
+    chromium = launch_with_camera(playwright, portrait, 110, tmp_path_factory.mktemp("camera"))
     yield chromium
     chromium.close()
 

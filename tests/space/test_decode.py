@@ -9,6 +9,7 @@ from PIL import Image
 from space.decode import decode
 from space.limits import Limits
 from space.text import Refusal
+from tests.space.corpus import UNDO
 
 
 def encoded(image, image_format, **options):
@@ -35,16 +36,7 @@ def test_reads_what_people_have(image_format):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_applies_every_orientation(orientation):
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    stored = scene().transpose(undo[orientation]) if orientation > 1 else scene()
+    stored = scene().transpose(UNDO[orientation]) if orientation > 1 else scene()
     exif = Image.Exif()
     exif[0x0112] = orientation
     picture = decode(encoded(stored, "PNG", exif=exif))

@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import io
 import subprocess
 import sys
 import threading
@@ -13,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from space.photo_tab import EXAMPLES
-from tests.browser.conftest import FLAGS, PATIENCE_SECONDS, chromium_path
+from tests.browser.conftest import PATIENCE_SECONDS, launch_with_camera
 
 YUNET = "face_detection_yunet_2026may.onnx"
 
@@ -87,28 +86,8 @@ def static_url(static_space):
 
 
 @pytest.fixture(scope="session")
-def camera_film(portrait, tmp_path_factory):
-    """A fake MJPEG for Chromium: the portrait left of the middle, wandering a little."""
-    film = io.BytesIO()
-    with Image.open(portrait) as face:
-        face.thumbnail((480, 480))
-        for step in range(12):
-            frame = Image.new("RGB", (640, 480), (70, 80, 90))
-            frame.paste(face, (20 + step, 0))
-            frame.save(film, "JPEG", quality=90)
-    path = tmp_path_factory.mktemp("camera") / "portrait.mjpeg"
-    path.write_bytes(film.getvalue())
-    return path
-
-
-@pytest.fixture(scope="session")
-def camera_browser(playwright, camera_film):
-    fake = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={camera_film}",
-    ]
-    chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS + fake)
+def camera_browser(playwright, portrait, tmp_path_factory):
+    chromium = launch_with_camera(playwright, portrait, 20, tmp_path_factory.mktemp("camera"))
     yield chromium
     chromium.close()
 

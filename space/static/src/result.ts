@@ -1,11 +1,12 @@
 /* The result of one picture: the picture with its faces, a list to choose from, a panel for each; as in the app. */
 import app from "generated/app.json";
+import { csv, save } from "../../save.js";
 import { type Analysis, type FaceEmotion, winner } from "./analysis";
 import type { Analyst } from "./analyst";
 import { announce } from "./announcer";
 import { h, svg } from "./dom";
 import { boxElement, Bars, cellRects, cropElement, faceTitle, mapGroups, tagWords, topName } from "./panel";
-import { asCsv, asJson, asPng, download } from "./save";
+import { asJson, asPng } from "./save";
 import { percent, say } from "./texts";
 
 const FLAT = 0.01; // an occlusion map whose greatest drop is less says nothing
@@ -85,14 +86,17 @@ function mapSwitch({ faces }: Analysis): HTMLElement {
 }
 
 function saveButtons(analysis: Analysis, result: HTMLElement): HTMLElement {
-  const files: Record<string, () => Promise<Blob> | Blob> = {
+  const files: Record<string, () => Promise<Blob | null> | Blob> = {
     png: () => asPng(analysis, result.querySelector<HTMLImageElement>(".fer-stage img")!),
-    csv: () => new Blob([asCsv(analysis)], { type: "text/csv" }),
+    csv: () => new Blob([csv(asJson(analysis))], { type: "text/csv" }),
     json: () => new Blob([JSON.stringify(asJson(analysis), null, 2)], { type: "application/json" }),
   };
   const buttons = Object.entries(files).map(([kind, make]) => {
-    const save = async () => download(`faces.${kind}`, await make());
-    return h("button", { type: "button", class: "fer-save", "data-kind": kind, click: save }, say(`save_${kind}`));
+    const click = async () => {
+      const blob = await make();
+      if (blob) save(`faces.${kind}`, blob);
+    };
+    return h("button", { type: "button", class: "fer-save", "data-kind": kind, click }, say(`save_${kind}`));
   });
   return h("div", { class: "fer-tools" }, ...buttons);
 }
