@@ -4,6 +4,7 @@
 does not; on a CPU in bf16 it trains more than twice as fast as EfficientNetB2 at 64 px, and learns more a picture.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -76,6 +77,15 @@ def finished_run(folder):
     return folder
 
 
+def beginning(config):
+    """Where a run's weights began, for its lineage, without the machine's folders; a run's own file by its run."""
+    if config.pretrained == "none":
+        return ""
+    path = Path(config.pretrained)
+    name = path.parent.name if path.name == "best.safetensors" else path.name
+    return f" from the weights of {f'timm/{config.architecture}' if config.pretrained == 'hub' else name}"
+
+
 class Teachers(nn.Module):
     """The averaged probabilities of trained runs, on the very pictures that the student sees (Beyer et al. 2022)."""
 
@@ -87,8 +97,8 @@ class Teachers(nn.Module):
         super().__init__()
         self.networks, self.normalisations, self.configs, self.lineage = nn.ModuleList(), [], [], []
         for run in map(finished_run, runs):
-            config = load_config(run / "train_config.yaml", {"pretrained": "none"})
-            network, _, _ = build_model(config, num_classes)
+            config = load_config(run / "train_config.yaml")
+            network, _, _ = build_model(replace(config, pretrained="none"), num_classes)
             normalisation, _ = load_weights(network, run / "best.safetensors")
             self.networks.append(network.eval().requires_grad_(False).to(memory_format=torch.channels_last))
             self.normalisations.append(normalisation)
@@ -96,7 +106,7 @@ class Teachers(nn.Module):
             parameters = sum(one.numel() for one in network.parameters()) / 1e6
             self.lineage.append(
                 f"taught by {run.name}: {config.architecture}, {parameters:.1f}M parameters,"
-                f" {sum(config.epochs)} epochs at {config.input_size} px, seed {config.seed}"
+                f" {sum(config.epochs)} epochs at {config.input_size} px{beginning(config)}, seed {config.seed}"
             )
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ def finished_run(folder, seed, **options):
     """What a teacher's training run leaves, with random weights that tell the classes apart a little."""
     config = TrainConfig(architecture="fer_resnet9", input_size=48, drop_path_rate=0.0, **options)
     torch.manual_seed(seed)
-    network, _, _ = build_model(config, 7)
+    network, _, _ = build_model(dataclasses.replace(config, pretrained="none"), 7)
     torch.nn.init.normal_(network.get_classifier().weight, std=0.5)
     folder.mkdir()
     (folder / "train_config.yaml").write_text(to_yaml(config))
@@ -42,7 +42,8 @@ def test_a_teacher_starts_as_a_guess_and_learns(tmp_path):
 
 
 def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
-    networks = [finished_run(tmp_path / name, seed) for seed, name in enumerate(("a", "b"))]
+    begun = {"a": "none", "b": "/runs/earlier/best.safetensors"}
+    networks = [finished_run(tmp_path / name, seed, pretrained=begun[name]) for seed, name in enumerate(begun)]
     teachers = Teachers([tmp_path / "a", tmp_path / "b"], 7)
     images = torch.rand(5, 1, 64, 64)
     small = Normalisation()(augmentation.resize(images, 48))
@@ -50,7 +51,8 @@ def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
     torch.testing.assert_close(teachers(images), expected, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(networks[0](small).softmax(1), expected, atol=1e-2)
     assert not any(parameter.requires_grad for parameter in teachers.parameters())
-    assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0]
+    assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0] and "weights" not in teachers.lineage[0]
+    assert "at 48 px from the weights of earlier, seed 0" in teachers.lineage[1]
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
