@@ -77,8 +77,8 @@ def confusion_matrix(matrix, names):
 
 
 def reliability(entry):
-    """Accuracy over confidence before and after temperature scaling; the size of a point is its number of pictures."""
-    panels = [("reliability_before", "before temperature scaling", ORANGE), ("reliability", "after", BLUE)]
+    """Accuracy over confidence before and after calibration; the size of a point is its number of pictures."""
+    panels = [("reliability_before", "before calibration", ORANGE), ("reliability", "after", BLUE)]
     panels = [panel for panel in panels if panel[0] in entry]
     figure, row = plt.subplots(1, len(panels), figsize=(4.2 * len(panels), 4), sharey=True, squeeze=False)
     for axes, (key, title, colour) in zip(row[0], panels, strict=True):

@@ -133,7 +133,12 @@ def complete_model_folder(random_model_folder, tmp_path_factory):
                 "input_size": [3, 64, 64],
                 "weights_sha256": weights_sha256(folder),
             },
-            "calibration": {"temperature": 2.0, "fitted_on": "validation", "folded": True},
+            "calibration": {
+                "temperature": 2.0,
+                "bias": [0.1, -0.6, 0.2, 0.2, 0.3, -0.3, 0.1],
+                "fitted_on": "validation",
+                "folded": True,
+            },
             "training": training,
             "splits": {"public_test": {"single": entry}, "validation": {"single": entry}},
         },

@@ -1,31 +1,60 @@
-"""Temperature scaling: one number, fitted on validation, that makes confidence mean accuracy."""
+"""Bias-corrected temperature scaling: a temperature and an offset for each class, fitted on validation.
+
+The temperature makes confidence mean accuracy (Guo et al. 2017); the offsets take back that class weights, votes and
+teachers have the network say some classes oftener than the labels do (Alexandari et al. 2020).
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+BOUND = np.log(20)  # of the temperature's logarithm, either way
 
 
-def fit_temperature(logits, labels):
-    """The T > 0 that minimises the mean of -log softmax(logits / T)[label] (Guo et al. 2017, section 4.2).
+@dataclass(frozen=True)
+class Calibration:
+    """Calibrated logits are `logits / temperature + bias`; `bias` is float64 [K] with a sum of 0."""
 
-    `logits` float [n, K], `labels` int [n]; searched in [0.05, 20], on a logarithmic scale.
-    Raises ValueError for logits that are not finite.
+    temperature: float
+    bias: np.ndarray
+
+    def undone(self, logits):
+        """What the network said, of calibrated logits [..., K]."""
+        return (logits - self.bias) * self.temperature
+
+
+def fit_calibration(logits, labels):
+    """The Calibration that minimises the mean of -log softmax(logits / T + b)[label] + |b|^2 / 2n, T in [0.05, 20].
+
+    `logits` float [n, K], `labels` int [n]. The second term, a standard normal prior on each offset, keeps that of a
+    class without pictures finite. Raises ValueError for logits that are not finite.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
     if not np.isfinite(logits).all():
         raise ValueError("the logits hold numbers that are not finite")
-    rows = np.arange(len(labels))
+    n, classes = logits.shape
+    targets = np.eye(classes)[labels]
 
-    def loss(log_temperature):
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean()
+    def loss_and_slope(parameters):
+        scaled = logits * np.exp(-parameters[0])
+        shifted = scaled + parameters[1:]
+        loss = -(targets * log_softmax(shifted, axis=1)).sum() / n + (parameters[1:] ** 2).sum() / (2 * n)
+        slope = (softmax(shifted, axis=1) - targets) / n
+        return loss, np.concatenate([[-(slope * scaled).sum()], slope.sum(0) + parameters[1:] / n])
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-5})
-    return float(np.exp(found.x))
+    # from the temperature that brings the logits to a spread of 1, so that their unit does not matter
+    start = np.concatenate([[np.clip(np.log(logits.std() + 1e-9), -BOUND, BOUND)], np.zeros(classes)])
+    bounds = [(-BOUND, BOUND)] + [(None, None)] * classes
+    options = {"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000}
+    found = minimize(loss_and_slope, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    return Calibration(float(np.exp(found[0])), found[1:] - found[1:].mean())
 
 
-def fold_temperature(classifier, temperature):
-    """Divide the classifier's weight and bias by `temperature`, so that every loader gets calibrated logits."""
+def fold(calibration, classifier):
+    """Write the Calibration into the linear layer's weight and bias, so that every loader gives calibrated logits."""
     with torch.no_grad():
-        classifier.weight.div_(temperature)
-        classifier.bias.div_(temperature)
+        classifier.weight.div_(calibration.temperature)
+        classifier.bias.div_(calibration.temperature).add_(torch.from_numpy(calibration.bias).to(classifier.bias))

@@ -17,7 +17,7 @@ from onnx import TensorProto, checker, helper, load, numpy_helper, save
 from timm.models import save_for_hf
 
 from train.agreement import check_loaders
-from train.calibration import fold_temperature
+from train.calibration import fold
 from train.config import ConfigError, load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.model import build_model, load_weights
@@ -87,12 +87,13 @@ def export_model(model, normalisation, input_size, folder, label_names=LABEL_NAM
         export_onnx(model.float(), input_size, folder / "onnx" / "model.onnx")
 
 
-def export_run(weights, config, folder, temperature=1.0, onnx=True):
-    """`export_model` of a run's float32 file `weights` and its TrainConfig, its logits divided by `temperature`."""
+def export_run(weights, config, folder, calibration=None, onnx=True):
+    """`export_model` of a run's float32 file `weights` and its TrainConfig, with a `Calibration` folded in."""
     # the weights of the run replace whatever these would start from, so nothing is fetched again
     model, _, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
     normalisation, _ = load_weights(model, Path(weights))
-    fold_temperature(model.get_classifier(), temperature)
+    if calibration:
+        fold(calibration, model.get_classifier())
     export_model(model, normalisation, config.input_size, folder, onnx=onnx)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model_card.build import build_card
 from train.agreement import check_loaders
-from train.calibration import fit_temperature
+from train.calibration import fit_calibration
 from train.config import load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 def finish(folder, config, splits, progress, lineage, weights, score, views):
     """Write the model folder `folder` from the float32 file `weights` of a run.
 
-    The temperature is fitted on the validation split, through the exported transform, and folded into the classifier.
+    A temperature and class offsets are fitted on the validation split, through the exported transform, and folded into
+    the classifier.
     `score` names the splits that are scored, `views` how. The folder appears when it is complete, and its loaders
     agree; an earlier one of that name is replaced.
     """
@@ -41,8 +42,8 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     building.mkdir(parents=True)
     export_run(weights, config, building, onnx=False)  # what timm reads is enough to calibrate
     logits, labels = folder_logits(building, splits["validation"])
-    temperature = fit_temperature(logits, labels)
-    export_run(weights, config, building, temperature)
+    calibration = fit_calibration(logits, labels)
+    export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(config))
     looks = looks_so_far(config)  # storing the figures of PublicTest counts this run's own
     model, _, _ = load_model(building)
@@ -57,7 +58,12 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
                 "input_size": [3, config.input_size, config.input_size],
                 "weights_sha256": weights_sha256(building),
             },
-            "calibration": {"temperature": temperature, "fitted_on": "validation", "folded": True},
+            "calibration": {
+                "temperature": calibration.temperature,
+                "bias": calibration.bias.tolist(),
+                "fitted_on": "validation",
+                "folded": True,
+            },
             "training": describe_run(config, progress, lineage, looks),
             "splits": {},
         },

@@ -44,7 +44,7 @@ def evaluate_probabilities(
 ):
     """One view's entry of metrics.json.
 
-    `probabilities` float [n, K] (rows sum to 1), `labels` int [n]; `before` the same without temperature scaling;
+    `probabilities` float [n, K] (rows sum to 1), `labels` int [n]; `before` the same without calibration;
     `in_training` bool [n]: the picture is also in Training. Intervals are 95% percentile bootstrap over pictures
     (`bootstrap` resamples). Macro F1 and balanced accuracy are means over the classes that occur.
     Raises ValueError for shapes that do not fit, labels outside 0..K-1 and figures that are not finite.

@@ -35,6 +35,7 @@ import yaml
 from PIL import Image
 
 from model_card.build import build_card
+from train.calibration import Calibration
 from train.checkpoint import write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.machine import hardware, portable
@@ -123,7 +124,9 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
     folder = Path(folder)
     model, transform, config = load_model(folder)
     arrays = as_arrays(split)
-    temperature = stored_metrics(folder).get("calibration", {}).get("temperature")
+    calibration = None
+    if stored := stored_metrics(folder).get("calibration"):
+        calibration = Calibration(stored["temperature"], np.asarray(stored.get("bias", 0.0)))
     entries = {}
     for view in views:
         logits = predict(model, transform, arrays.images, view, process, batch_size)
@@ -131,7 +134,7 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
             softmax(logits).mean(1),
             arrays.labels,
             label_names=config["label_names"],
-            before=softmax(logits * temperature).mean(1) if temperature else None,
+            before=softmax(calibration.undone(logits)).mean(1) if calibration else None,
             in_training=arrays.in_training,
         )
         entries[view] = entry | {

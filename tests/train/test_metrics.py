@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax, softmax
 from sklearn import metrics as sk
 
-from train.calibration import fit_temperature, fold_temperature
+from train.calibration import fit_calibration, fold
 from train.metrics import EmotionMetric, calibration_error, evaluate_probabilities, reliability
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -99,22 +100,37 @@ def test_what_can_not_be_scored_is_refused(probabilities, labels, said):
         evaluate_probabilities(probabilities, np.array(labels, int), label_names=NAMES)
 
 
-def test_temperature_is_found_and_folded(scored):
-    import torch
-
+def test_calibration_is_found_and_folded(scored):
     probabilities, labels = scored
-    true_logits = np.log(probabilities)
-    fitted = fit_temperature(true_logits, labels)
-    assert fit_temperature(true_logits * 3, labels) == pytest.approx(3 * fitted, rel=1e-3)
+    skew = np.array([0.0, 0.9, -0.4, 0.0, -0.5, 0.5, 0.3])  # what the network says too often, or too seldom
+    logits = 3 * (np.log(probabilities) + skew)
+    fitted = fit_calibration(logits, labels)
+    assert fit_calibration(logits / 3, labels).temperature == pytest.approx(fitted.temperature / 3, rel=1e-3)
+    assert fitted.bias.sum() == pytest.approx(0, abs=1e-9)
 
-    def loss(temperature):
-        return -log_softmax(true_logits / temperature, axis=1)[np.arange(600), labels].mean()
+    def loss(temperature, bias):
+        likelihood = log_softmax(logits / temperature + bias, axis=1)[np.arange(600), labels]
+        return -likelihood.mean() + (bias**2).sum() / 1200
 
-    assert loss(fitted) <= min(loss(fitted * 1.02), loss(fitted / 1.02), loss(1))
+    best = loss(fitted.temperature, fitted.bias)
+    assert best <= min(loss(fitted.temperature * factor, fitted.bias) for factor in (0.98, 1.02))
+    for one in np.eye(7):
+        assert best <= min(loss(fitted.temperature, fitted.bias + step * one) for step in (-0.02, 0.02)) + 1e-9
+    occurs = np.bincount(labels, minlength=7) / 600  # as often as each class is then said, but for the prior
+    assert np.abs(softmax(logits / 3, axis=1).mean(0) - occurs).max() > 0.02
+    assert np.abs(softmax(logits / fitted.temperature + fitted.bias, axis=1).mean(0) - occurs).max() < 0.005
+
     classifier = torch.nn.Linear(5, 7)
     features = torch.randn(4, 5)
-    before = classifier(features).detach()
-    fold_temperature(classifier, 2.5)
-    assert torch.allclose(classifier(features), before / 2.5, atol=1e-6)
+    before = classifier(features).detach().numpy()
+    fold(fitted, classifier)
+    after = classifier(features).detach().numpy()
+    np.testing.assert_allclose(after, before / fitted.temperature + fitted.bias, atol=1e-6)
+    np.testing.assert_allclose(fitted.undone(after), before, atol=1e-5)
+
+
+def test_calibration_of_few_pictures_is_finite_and_of_infinite_logits_refused():
+    alone = fit_calibration(np.eye(7)[[0, 0, 1]] * 5, np.array([0, 0, 1]))  # separable, and five classes are missing
+    assert 0.05 <= alone.temperature <= 20 and np.isfinite(alone.bias).all() and np.abs(alone.bias).max() < 5
     with pytest.raises(ValueError, match="not finite"):
-        fit_temperature(np.array([[np.inf, 0.0]]), np.array([0]))
+        fit_calibration(np.array([[np.inf, 0.0]]), np.array([0]))
