@@ -56,24 +56,27 @@ def card_text(folder):
     split, view = headline(scored)
     names = split_names(recipe, scored)
     entry = metrics["splits"][split][view]
-    return template().render(
-        front_matter=front_matter(metrics, scored, names),
-        metrics=metrics,
-        config=config,
-        recipe=recipe,
-        recipe_yaml=(folder / "train_config.yaml").read_text().strip(),
-        scored=scored,
-        split=split,
-        view=view,
-        entry=entry,
-        weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
-        confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
-        figures=FIGURES,
-        pretraining=[name for name in metrics["training"]["datasets"] if name not in FER_2013],
-        published=PUBLISHED,
-        split_names=names,
-        view_names=VIEW_NAMES,
-    )
+    try:
+        return template().render(
+            front_matter=front_matter(metrics, scored, names),
+            metrics=metrics,
+            config=config,
+            recipe=recipe,
+            recipe_yaml=(folder / "train_config.yaml").read_text().strip(),
+            scored=scored,
+            split=split,
+            view=view,
+            entry=entry,
+            weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
+            confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
+            figures=FIGURES,
+            pretraining=[name for name in metrics["training"]["datasets"] if name not in FER_2013],
+            published=PUBLISHED,
+            split_names=names,
+            view_names=VIEW_NAMES,
+        )
+    except jinja2.UndefinedError as error:
+        raise CardError(f"{folder}: metrics.json lacks what the card tells of: {error}") from error
 
 
 def check_folder(folder):

@@ -51,7 +51,7 @@ class TrainConfig:
     batch_size: int = option(64, "pictures of one optimizer step, over all processes and accumulation steps")
     gradient_accumulation: int = option(1, "forward passes that make one optimizer step")
     optimizer: str = option("adamw", "adamw or sgd (Nesterov momentum 0.9)")
-    weight_decay: float = option(0.05, "decoupled weight decay; never on norms and biases")
+    weight_decay: float = option(0.05, "weight decay, decoupled with adamw; never on norms and biases")
     layer_decay: float = option(1.0, "learning rate of a block as a part of the next block's, 0.1-1; 1: one rate")
     gradient_clip: float | None = option(5.0, "largest L2 norm of the gradient; none: no clipping")
     ema_decay: float = option(0.999, "decay of the weights' moving average a step, 0 switches it off")
@@ -125,6 +125,11 @@ class TrainConfig:
             raise ConfigError(
                 f"size_schedule: epochs {starts} must rise from 0 and end before epoch {sum(self.epochs)}"
             )
+        if starts and self.size_schedule[-1][1] != self.input_size:
+            raise ConfigError(
+                f"size_schedule: it ends at {self.size_schedule[-1][1]} px, but input_size, which is exported, is"
+                f" {self.input_size}"
+            )
         if any(not 32 <= size <= 384 for _, size in self.size_schedule):
             raise ConfigError(f"size_schedule: {self.size_schedule} holds a size outside [32, 384]")
 
@@ -141,6 +146,7 @@ class TrainConfig:
 
 RANGES = (
     ("validation_fraction", 0.01, 0.5),
+    ("split_seed", 0, 2**63 - 1),
     ("limit", 1, 10**9),
     ("dropout", 0, 0.9),
     ("drop_path_rate", 0, 0.9),
@@ -172,6 +178,7 @@ RANGES = (
     ("contrast", 0, 1),
     ("sharpness", 0, 1),
     ("erasing", 0, 1),
+    ("seed", 0, 2**63 - 1),
     ("checkpoint_minutes", 0, 10_000),
     ("keep_checkpoints", 1, 1000),
 )
@@ -217,6 +224,8 @@ def coerce(name, value, declared):
         if "tuple" in kind:
             length = len(default) if isinstance(default, tuple) and default else None
             value = tuple(tuple(map(int, one)) if name == "size_schedule" else one for one in value)
+            if name == "size_schedule" and any(len(one) != 2 for one in value):
+                raise ConfigError(f"{name}: {[list(one) for one in value]} should hold pairs of [epoch, pixels]")
             if length and len(value) != length:
                 raise ConfigError(f"{name}: {list(value)} should hold {length} values")
             numbers = float if "float" in kind else int if "int" in kind else str

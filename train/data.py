@@ -61,11 +61,12 @@ def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, split_m
     from_hub = not Path(path).exists() and is_hub_id(path)
     if split_map and not from_hub:
         raise SourceError(f"split_map is for datasets of the Hub; {path} says itself what its splits are")
-    state = [*resolve_revision(path), sorted(map(list, split_map))] if from_hub else source_state(path)
+    resolved = resolve_revision(path) if from_hub else ()  # once: a branch may move on
+    state = [*resolved, sorted(map(list, split_map))] if from_hub else source_state(path)
     state += source_state(ferplus) if ferplus else []
     folder = cache / hashlib.sha256(json.dumps([state, options]).encode()).hexdigest()[:32]
     if not folder.is_dir():
-        pictures = read_hub(*resolve_revision(path), split_map) if from_hub else read_source(path)
+        pictures = read_hub(*resolved, split_map) if from_hub else read_source(path)
         if ferplus:
             pictures = join_ferplus(pictures, ferplus)
         splits = build_splits(pictures, validation_fraction, seed, limit)

@@ -5,6 +5,7 @@ import logging
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from model_card.build import build_card
@@ -44,8 +45,9 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     logits, labels = folder_logits(building, splits["validation"])
     calibration = fit_calibration(logits, labels)
     export_run(weights, config, building, calibration)
-    (building / "train_config.yaml").write_text(to_yaml(config))
-    looks = looks_so_far(config)  # storing the figures of PublicTest counts this run's own
+    (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
+    before = stored_metrics(folder).get("training", {}).get("public_test_looks", 0)  # where a run is finished again
+    looks = max(before, looks_so_far(config))  # storing the figures of PublicTest counts this run's own
     model, _, _ = load_model(building)
     write_metrics(
         building,
@@ -84,8 +86,15 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
 
 def looks_so_far(config):
     """How often PublicTest was scored with the weights that this run began from and with those of its teachers."""
-    folders = (weights_folder(config), *(Path(run) / "export" for run in config.teachers))
+    begun = weights_folder(config)
+    folders = (begun, begun / "export", *(Path(run) / "export" for run in config.teachers))
     return sum(stored_metrics(one).get("training", {}).get("public_test_looks", 0) for one in folders)
+
+
+def without_folders(config):
+    """`config` as others may read it: absolute paths are this machine's, their last part names what they hold."""
+    pretrained, *teachers = portable([config.pretrained, *config.teachers])
+    return replace(config, pretrained=pretrained, teachers=tuple(teachers))
 
 
 def weights_folder(config):

@@ -17,7 +17,7 @@ from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
 
-from train.checkpoint import load_newest, save_checkpoint, save_weights
+from train.checkpoint import CheckpointError, load_newest, save_checkpoint, save_weights
 from train.config import ConfigError
 from train.loss import soft_target_loss
 from train.metrics import selection_figures
@@ -80,6 +80,8 @@ class Loop:
             if self.accelerator.scaler:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             logger.info("resumed at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
+        if resume:
+            self.check_all_resume_alike()
         previous = {name: signal.signal(name, self.request_stop) for name in SIGNALS}
         try:
             first, second = self.config.epochs
@@ -93,6 +95,18 @@ class Loop:
                 for name, handler in previous.items():
                     signal.signal(name, handler)
 
+    def check_all_resume_alike(self):
+        """Raises CheckpointError where machines without a common folder resume from different steps."""
+        if self.accelerator.num_processes == 1:
+            return
+        own = torch.tensor([self.progress.total_steps], device=self.accelerator.device)
+        steps = self.accelerator.gather(own).tolist()
+        if len(set(steps)) > 1:
+            raise CheckpointError(
+                f"--resume: the processes find checkpoints of steps {', '.join(map(str, steps))} in"
+                f" {self.output / 'checkpoints'}; --output must be one folder that all machines share"
+            )
+
     def begin_stage(self, number):
         """(network as Accelerate wraps it, optimizer, whether the backbone is frozen) of stage `number`, 0 or 1."""
         frozen = number == 0 and self.config.stage_starts_frozen
@@ -100,7 +114,7 @@ class Loop:
         set_training_mode(self.model, frozen)
         optimizer = create_optimizer_v2(
             self.model,
-            opt="adamw" if self.config.optimizer == "adamw" else "sgd",
+            opt=self.config.optimizer,
             lr=self.config.learning_rate[number],
             weight_decay=self.config.weight_decay,
             layer_decay=self.config.layer_decay if self.config.layer_decay < 1 else None,
@@ -116,7 +130,9 @@ class Loop:
         if state and (self.progress.epoch, self.progress.step) != (start, 0):  # else it is of the stage before
             optimizer.load_state_dict(state["optimizer"])
         patience = self.config.early_stopping if number else None  # a warm-up always leads to fine-tuning
-        while self.progress.epoch < end and not self.progress.out_of_patience(patience, start):
+        # patience counts from the last size on, whose weights alone are kept
+        since = max([start, *(first for first, _ in self.config.size_schedule[-1:])])
+        while self.progress.epoch < end and not self.progress.out_of_patience(patience, since):
             self.epoch(model, optimizer, number, frozen, start, end)
         self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
@@ -236,6 +252,8 @@ class Loop:
         progress.epoch, progress.step, progress.loss_sum, progress.epoch_seconds = progress.epoch + 1, 0, 0.0, 0.0
         self.report(progress.history[-1])
         self.save(optimizer)
+        if self.wished(self.stop_signal is not None)[0]:  # asked for since the last step
+            self.stop(f"epoch {progress.epoch}")
 
     def report(self, row):
         if not self.reported:
@@ -253,19 +271,26 @@ class Loop:
     def save_or_stop(self, optimizer, losses):
         """A checkpoint when it is due or asked for, at the same step in every process."""
         due = time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
-        wish = torch.tensor([float(self.stop_signal is not None), float(due)], device=self.accelerator.device)
-        if self.accelerator.num_processes > 1:
-            wish = self.accelerator.reduce(wish, "sum")
-        if not wish.any():
+        stop, due = self.wished(self.stop_signal is not None, due)
+        if not stop and not due:
             return
         if losses:
             self.settle(losses)
         self.save(optimizer)
-        if wish[0]:
-            raise TrainingStopped(
-                f"stopped after step {self.progress.step} of epoch {self.progress.epoch + 1}; the state is saved in"
-                f" {self.output / 'checkpoints'}; the same command with --resume goes on from here"
-            )
+        if stop:
+            self.stop(f"step {self.progress.step} of epoch {self.progress.epoch + 1}")
+
+    def wished(self, *wishes):
+        """For each wish whether any process has it."""
+        if self.accelerator.num_processes == 1:  # a tensor on the GPU would have each step wait for it
+            return wishes
+        return self.accelerator.reduce(torch.tensor(wishes, device=self.accelerator.device).float(), "sum").bool()
+
+    def stop(self, where):
+        raise TrainingStopped(
+            f"stopped after {where}; the state is saved in {self.output / 'checkpoints'}; the same command with"
+            " --resume goes on from here"
+        )
 
     def save(self, optimizer):
         self.saved_at = time.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def commit():
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
+ABSOLUTE = re.compile(r"(?<![^\s=,\['\"])/(?:[^\s,\]'\"/]+/)*([^\s,\]'\"/]+)/?")
+
+
 def portable(arguments):
-    """Arguments without this machine's folders: an absolute path keeps its last part."""
-    return [Path(a).name if Path(a).is_absolute() else a for a in arguments]
+    """Arguments without this machine's folders: an absolute path, also in a list, keeps its last part."""
+    return [Path(a).name if Path(a).is_absolute() else ABSOLUTE.sub(r"\1", a) for a in arguments]

@@ -21,6 +21,11 @@ class Normalisation:
     mean: float = GREY_MEAN
     std: float = GREY_STD
 
+    @classmethod
+    def averaged(cls, pretrained_cfg):
+        """Of timm's `pretrained_cfg`, whose channels differ for ImageNet's weights."""
+        return cls(sum(pretrained_cfg["mean"]) / 3, sum(pretrained_cfg["std"]) / 3)
+
     def __call__(self, grey):
         """float32 [n, 3, h, w] from grey float32 [n, 1, h, w] in [0, 1]."""
         return ((grey - self.mean) / self.std).expand(-1, 3, -1, -1)
@@ -42,11 +47,12 @@ def build_model(config, num_classes):
                 f"pretrained: timm/{name} can't be had from the Hub ({type(error).__name__}: {str(error)[:200]});"
                 " --pretrained PATH takes a file or a model folder, --pretrained none starts from scratch"
             ) from None
-        pretrained = model.pretrained_cfg
-        normalisation = Normalisation(sum(pretrained["mean"]) / 3, sum(pretrained["std"]) / 3)
         initialise_classifier(model)
-        return model, normalisation, [f"timm/{name} from the Hub"]
-    model = timm.create_model(config.architecture, **options)
+        return model, Normalisation.averaged(model.pretrained_cfg), [f"timm/{name} from the Hub"]
+    try:
+        model = timm.create_model(config.architecture, **options)
+    except RuntimeError as error:  # timm's for a name that it does not know
+        raise ConfigError(f"architecture: {config.architecture}: {error}") from None
     if config.pretrained == "none":
         initialise_from_scratch(model)
         return model, Normalisation(), []
@@ -102,7 +108,7 @@ def load_weights(model, path):
         normalisation = Normalisation(float(metadata["mean"]), float(metadata["std"]))
     if (file.parent / "config.json").is_file():
         pretrained = json.loads((file.parent / "config.json").read_text())["pretrained_cfg"]
-        normalisation = Normalisation(pretrained["mean"][0], pretrained["std"][0])
+        normalisation = Normalisation.averaged(pretrained)
     if (file.parent / "metrics.json").is_file():
         training = json.loads((file.parent / "metrics.json").read_text()).get("training", {})
         lineage = [*training.get("lineage", []), describe(training)]

@@ -34,7 +34,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from model_card.build import build_card
+from model_card.build import CardError, build_card
 from train.calibration import Calibration
 from train.checkpoint import write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
@@ -147,13 +147,14 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
     return entries
 
 
-def split_options(folder):
+def split_options(folder, split_name):
     """How the model's own run set validation apart, so that "validation" here is what it never trained on."""
     file = Path(folder) / "train_config.yaml"
     if not file.is_file():
         return {}
     config = yaml.safe_load(file.read_text())
-    return {"validation_fraction": config["validation_fraction"], "seed": config["split_seed"]}
+    options = {"validation_fraction": config["validation_fraction"], "seed": config["split_seed"]}
+    return options | ({"limit": config["limit"]} if split_name == "validation" else {})
 
 
 def command_line():
@@ -231,13 +232,10 @@ def main():
         torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
     try:
         with process.main_process_first():
-            splits = load_fer2013(
-                args.data,
-                limit=args.limit,
-                split_map=args.split_map,
-                ferplus=args.ferplus,
-                **split_options(args.model),
-            )
+            options = {"limit": None} | split_options(args.model, args.split)
+            if args.limit:
+                options["limit"] = args.limit
+            splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
         if args.split not in splits:
             raise ValueError(f"{args.data} has no split {args.split}; it has {', '.join(splits)}")
         entries = score_folder(
@@ -256,7 +254,10 @@ def main():
         else:
             store(args.model, args.split, entries)
             if (args.model / "README.md").is_file():
-                build_card(args.model)  # else the card would lack these figures
+                try:
+                    build_card(args.model)  # else the card would lack these figures
+                except CardError as error:
+                    sys.exit(f"train/score.py: the figures are stored, but not in the card: {error}")
     process.end_training()
 
 

@@ -72,6 +72,9 @@ def read_source(path):
     inside = [one for one in path.iterdir() if not one.name.startswith((".", "__MACOSX"))]
     folders = {one.name.lower(): one for one in inside if one.is_dir()}
     if "train" in folders or "test" in folders:
+        others = sorted(set(folders) - {"train", "test"})
+        if others:
+            logger.warning("%s: train and test are read, not %s", path, ", ".join(folders[one].name for one in others))
         return read_folders(folders)
     if len(inside) == 1 and folders:
         return read_source(inside[0])  # a zip's single top folder
@@ -188,10 +191,8 @@ def read_parquet_file(path):
     missing = [name for name in ("image", "label", "usage") if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    labels, usage = (
-        pd.to_numeric(table["label"], errors="coerce").fillna(-1).to_numpy(int),
-        table["usage"].to_numpy(str),
-    )
+    numbers = pd.to_numeric(table["label"], errors="coerce").fillna(-1).to_numpy(float)
+    labels, usage = np.where(numbers % 1 == 0, numbers, -1).astype(int), table["usage"].to_numpy(str)
     for name, wrong in (("label", (labels < 0) | (labels >= len(LABEL_NAMES))), ("usage", ~np.isin(usage, USAGES))):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
@@ -236,7 +237,10 @@ def class_folders(folder):
     found = {}
     for one in sorted(folder.iterdir()):
         if one.is_dir() and not one.name.startswith("."):
-            found[class_number(one.name, one)] = one
+            number = class_number(one.name, one)
+            if number in found:
+                raise SourceError(f"{folder}: {found[number].name} and {one.name} are one class, {LABEL_NAMES[number]}")
+            found[number] = one
     absent = [name for number, name in enumerate(LABEL_NAMES) if number not in found]
     if absent:
         raise SourceError(f"{folder}: no folder for {', '.join(absent)}")

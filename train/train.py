@@ -32,13 +32,15 @@ import os
 import signal
 import tempfile
 
+import yaml
+
 from hub.commit import HubError
 from model_card.figures import draw_curves
-from train.checkpoint import CheckpointError
+from train.checkpoint import CheckpointError, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
 from train.energy import EnergyMeter
-from train.finish import finish
+from train.finish import finish, weights_folder
 from train.loop import Loop, NotFiniteError
 from train.loss import class_weights, soft_targets
 from train.model import build_model
@@ -143,14 +145,38 @@ def refuse_contradictions(config, process):
     if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
         raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
     for folder in config.teachers:
-        finished_run(folder)
+        check_same_split(config, finished_run(folder), "teachers")
+    if config.pretrained not in ("none", "hub"):
+        check_same_split(config, weights_folder(config), "pretrained")
+
+
+def check_same_split(config, folder, field):
+    """Raises ConfigError where the run in `folder` has learnt from pictures that this one validates on."""
+    if not (folder / "train_config.yaml").is_file():
+        return
+    other = yaml.safe_load((folder / "train_config.yaml").read_text())
+    own = dataclasses.asdict(config)
+    differing = [name for name in ("validation_fraction", "split_seed") if other.get(name, own[name]) != own[name]]
+    if differing:
+        raise ConfigError(
+            f"{field}: {folder} was trained with another {' and '.join(differing)}, so with pictures of this run's"
+            " validation split; give the same"
+        )
+    if other.get("limit") != config.limit:
+        logger.warning(
+            "%s: %s was trained with limit %s, this run has %s: its validation split may hold pictures learnt there",
+            field, folder, other.get("limit"), config.limit,
+        )  # fmt: skip
 
 
 def keep_or_refuse(args, config):
     """A run's folder holds one configuration: resuming with another is refused, a new run overwrites none."""
     stored = args.output / "train_config.yaml"
     if args.resume and stored.is_file():
-        before = dataclasses.asdict(load_config(stored))
+        try:
+            before = dataclasses.asdict(load_config(stored))
+        except ConfigError as error:
+            sys.exit(f"train/train.py: --resume: {error}; start again with another --output")
         now = dataclasses.asdict(config)
         changed = [name for name, value in now.items() if value != before[name] and name not in WITHOUT_EFFECT]
         if changed:
@@ -158,7 +184,7 @@ def keep_or_refuse(args, config):
     if not args.resume and (args.output / "checkpoints").is_dir():
         sys.exit(f"train/train.py: {args.output} holds a run already; go on with --resume, or name another --output")
     args.output.mkdir(parents=True, exist_ok=True)
-    stored.write_text(to_yaml(config))
+    write_atomically(stored, lambda path: path.write_text(to_yaml(config)))
 
 
 def train_and_export(args, config, process):

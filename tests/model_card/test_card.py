@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from model_card.build import CardError, build_card
+from model_card.build import CardError, build_card, card_text
 from model_card.comparison import PUBLISHED
 
 NUMBER = r"\d+\.\d+%"
@@ -111,6 +111,10 @@ def test_every_figure_is_a_picture_and_the_card_is_the_same_each_time(folder):
     assert (folder / "README.md").read_bytes() == before["README.md"]
 
 
+def test_the_embedded_models_card_is_that_of_its_files(model_folder):
+    assert card_text(model_folder) == (model_folder / "README.md").read_text()
+
+
 def test_figures_of_other_weights_are_refused(folder):
     weights = bytearray((folder / "model.safetensors").read_bytes())
     weights[-1] ^= 1
@@ -124,7 +128,7 @@ def test_a_missing_figure_is_an_error_not_a_hole(folder):
     metrics = json.loads(file.read_text())
     del metrics["training"]["hardware"]
     file.write_text(json.dumps(metrics))
-    with pytest.raises(Exception, match="hardware"):
+    with pytest.raises(CardError, match="hardware"):
         build_card(folder)
 
 

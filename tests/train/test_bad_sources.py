@@ -42,8 +42,13 @@ def test_bad_folders_are_refused_by_name(layouts, tmp_path, caplog):
     (folder / "train" / "happy").rename(folder / "train" / "Happiness")
     wide = next((folder / "train" / "sad").iterdir())
     Image.open(wide).resize((60, 50)).save(wide)
+    (folder / "validation").mkdir()
     assert len(read_source(folder).labels) == 2 * LIMIT
-    assert caplog.text.count("60x50, not 48x48") == 1
+    assert caplog.text.count("60x50, not 48x48") == 1 and "train and test are read, not validation" in caplog.text
+    (folder / "train" / "happy").mkdir()
+    with pytest.raises(SourceError, match="Happiness and happy are one class, happy"):
+        read_source(folder)
+    (folder / "train" / "happy").rmdir()
     wide.write_bytes(wide.read_bytes()[:100])
     with pytest.raises(SourceError, match=f"{wide.name}: a broken picture"):
         read_source(folder)
@@ -63,6 +68,7 @@ def test_bad_folders_are_refused_by_name(layouts, tmp_path, caplog):
     [
         (lambda table: table.drop(columns="usage"), r"bad\.parquet: no column usage; it has image, label"),
         (lambda table: table.assign(label=[0, 9, 1]), r"bad\.parquet row 2: label 9 is not of FER-2013"),
+        (lambda table: table.assign(label=[0, 1, 1.5]), r"bad\.parquet row 3: label 1\.5 is not of FER-2013"),
         (lambda table: table.assign(usage=["Training", "Training", "Dev"]), r"row 3: usage 'Dev' is not of FER-2013"),
         (lambda table: table.assign(image=[{"bytes": b"no"}] * 3), r"bad\.parquet row 1: a broken picture"),
         (lambda table: table.assign(image=[table.image[0], None, table.image[2]]), "row 2: a broken picture"),

@@ -38,6 +38,9 @@ def test_flags_override_the_file(tmp_path):
         ("scale: [1.2, 0.8]", "scale: 1.2 exceeds 0.8"),
         ("class_weights: [2, 1]", "is no range"),
         ("size_schedule: [[3, 48]]", "must rise from 0"),
+        ("size_schedule: [[0, 48, 5]]", "should hold pairs of"),
+        ("{size_schedule: [[0, 48], [9, 64]], input_size: 96}", "ends at 64 px, but input_size, .* is 96"),
+        ("seed: -1", r"seed: -1 is outside \[0"),
         ("size_schedule: [[0, 48], [90, 64]]", "end before epoch 22"),
         ("channels_last: 1", "neither true nor false"),
         ("dropout: null", "dropout: needs a value"),
@@ -57,7 +60,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_size_schedule():
-    config = TrainConfig(epochs=(1, 9), size_schedule=((0, 48), (4, 64)), input_size=96)
+    config = TrainConfig(epochs=(1, 9), size_schedule=((0, 48), (4, 64)), input_size=64)
     assert [config.size_at(epoch) for epoch in (0, 3, 4, 9)] == [48, 48, 64, 64]
     assert TrainConfig(input_size=96).size_at(7) == 96
 

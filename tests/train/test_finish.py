@@ -5,7 +5,8 @@ import json
 import pytest
 
 from train.config import TrainConfig, to_yaml
-from train.finish import data_beside, looks_so_far
+from train.finish import data_beside, looks_so_far, without_folders
+from train.machine import portable
 from train.score import store
 
 
@@ -53,6 +54,21 @@ def test_every_look_at_public_test_counts(tmp_path):
     assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 3
     store(new, "public_test", {"single": {}, "flip": {}})
     assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 4
+
+
+def test_looks_at_a_run_count_where_its_best_weights_go_on(tmp_path):
+    folder(tmp_path / "run" / "export", public_test_looks=2)
+    (tmp_path / "run" / "best.safetensors").touch()
+    assert looks_so_far(TrainConfig(pretrained=str(tmp_path / "run" / "best.safetensors"))) == 2
+
+
+def test_folders_of_the_machine_stay_on_it():
+    config = TrainConfig(pretrained="/home/me/runs/before", teachers=("/work/a b/taught", "runs/t"))
+    exported = without_folders(config)
+    assert (exported.pretrained, exported.teachers) == ("before", ("taught", "runs/t"))
+    arguments = ["--data=/content/fer2013", "--output", "/tmp/x", "--teachers", "[/work/runs/a, 'runs/b']", "1/2"]
+    assert portable(arguments) == ["--data=fer2013", "--output", "x", "--teachers", "[a, 'runs/b']", "1/2"]
+    assert portable(["https://huggingface.co/user/name"]) == ["https://huggingface.co/user/name"]
 
 
 @pytest.mark.parametrize(("split", "looks"), [("private_test", 1), ("test", 2), ("unknown", 1)])

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import math
+import signal
 
 import accelerate
 import numpy as np
@@ -13,15 +14,16 @@ import torch
 from safetensors.torch import load_file
 
 from train import loop as loop_module
-from train.checkpoint import save_checkpoint
+from train.checkpoint import CheckpointError, save_checkpoint
 from train.config import TrainConfig
 from train.loop import Loop
 from train.model import Normalisation, build_model
 from train.schedule import set_learning_rate
+from train.stopping import TrainingStopped
 
 STEPS = 3  # of an epoch: 27 pictures in batches of 8
 CONFIG = TrainConfig(
-    architecture="test_efficientnet", input_size=32, epochs=(1, 2), learning_rate=(1e-3, 2e-3), batch_size=8,
+    architecture="test_efficientnet", input_size=48, epochs=(1, 2), learning_rate=(1e-3, 2e-3), batch_size=8,
     ramp_epochs=0.5, dropout=0.2, drop_path_rate=0.1, mixup=0.4, cutmix=1.0, ema_decay=0.9, checkpoint_minutes=0.0,
     keep_checkpoints=100, size_schedule=((0, 32), (2, 48)), channels_last=False,
 )  # fmt: skip
@@ -137,6 +139,37 @@ def test_patience_ends_the_fine_tuning_and_never_the_warm_up(tmp_path):
     loop.fit()
     assert [row["stage"] for row in loop.progress.history] == ["warmup"] * 4 + ["finetune"] * 2
     assert loop.progress.best_epoch == 0
+
+
+def test_patience_waits_for_the_last_size_whose_weights_are_exported(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, epochs=(0, 9), early_stopping=2, learning_rate=(0.0, 0.0), ema_decay=0.0, weight_decay=0.0,
+        architecture="test_efficientnet_ln", checkpoint_minutes=100.0, size_schedule=((0, 32), (4, 48)),
+    )  # fmt: skip
+    loop = make(tmp_path, config)
+    loop.fit()
+    assert [row["input_size"] for row in loop.progress.history] == [32] * 4 + [48] * 3
+
+
+def test_a_stop_that_is_asked_for_during_validation_is_not_lost(tmp_path, monkeypatch):
+    loop = make(tmp_path)
+    monkeypatch.setattr(loop, "report", lambda row: loop.request_stop(signal.SIGTERM, None))
+    with pytest.raises(TrainingStopped, match="stopped after epoch 1; .*--resume goes on"):
+        loop.fit()
+    assert torch.load(tmp_path / "checkpoints" / f"step-{STEPS:09d}.pt", weights_only=True)["progress"]["epoch"] == 1
+
+
+def test_machines_that_would_resume_from_different_steps_are_told(tmp_path):
+    class Machines:
+        num_processes, device = 2, "cpu"
+
+        def gather(self, own):
+            return torch.cat([own, own + 7])
+
+    loop = make(tmp_path)
+    loop.accelerator = Machines()
+    with pytest.raises(CheckpointError, match="checkpoints of steps 0, 7 .* one folder that all machines share"):
+        loop.check_all_resume_alike()
 
 
 def test_a_new_size_begins_a_new_choice_of_the_best(tmp_path):

@@ -1,5 +1,6 @@
 """The network: its start, its frozen stage, its stem, and weights that do not fit."""
 
+import json
 import math
 
 import pytest
@@ -89,3 +90,16 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
 def test_normalisation_repeats_the_grey_channel():
     out = Normalisation(0.5, 0.25)(torch.full((2, 1, 4, 4), 0.75))
     assert out.shape == (2, 3, 4, 4) and (out == 1).all()
+
+
+def test_imagenets_normalisation_is_averaged_from_a_folder_as_from_the_hub(network, tmp_path):
+    imagenet = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+    save_file(network[0].state_dict(), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": imagenet}))
+    _, normalisation, _ = build_model(TrainConfig(pretrained=str(tmp_path)), 7)
+    assert (normalisation.mean, normalisation.std) == (pytest.approx(0.449), pytest.approx(0.226))
+
+
+def test_an_unknown_architecture_is_refused_by_name():
+    with pytest.raises(ConfigError, match="architecture: efficientnet_b22"):
+        build_model(TrainConfig(architecture="efficientnet_b22"), 7)

@@ -115,4 +115,4 @@ def test_a_teachers_run_and_its_students(shared_data, repository, child_environm
 def test_the_configuration_reads_back(tmp_path):
     config = TrainConfig(teachers=("runs/a", "runs/b"), distillation_weight=0.7)
     (tmp_path / "c.yaml").write_text(to_yaml(config))
-    assert load_config(tmp_path / "c.yaml") == config == dataclasses.replace(config)
+    assert load_config(tmp_path / "c.yaml") == config
