@@ -44,9 +44,20 @@ MARK = (  # a face in a finder's corners
 
 
 def metrics_of(analyzer: Analyzer):
-    """The folder's metrics.json, or None where it has none."""
-    path = analyzer.source.folder / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """The folder's metrics.json, or None where it has none that this project's training wrote."""
+    return read_metrics(analyzer.source.folder)
+
+
+def read_metrics(folder):
+    """FOLDER/metrics.json, or None: another's model may have none, or one of its own kind."""
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = (
+        isinstance(metrics, dict) and metrics.get("schema_version") == 1 and {"splits", "label_names"} <= set(metrics)
+    )
+    return metrics if ours else None
 
 
 def table(head, rows, kind=""):

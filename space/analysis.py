@@ -128,7 +128,7 @@ class Analyzer:
         return Analysis(picture.size, found, self.classifier.label_names, self.model, name, timing)
 
     def warm_up(self):
-        """Run everything once, so that the first person does not wait for lazy initialisation."""
+        """Run the network once, so that the first person does not wait for its lazy initialisation."""
         self.classifier.predict([np.zeros((48, 48), np.uint8)])
 
 

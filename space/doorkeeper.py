@@ -26,7 +26,7 @@ HEADERS = [
 ]
 
 # Gradio's own doors that this app has no use for: they fetch addresses, run ffmpeg on uploads, or show its insides.
-CLOSED = ("proxy=", "process_recording", "vibe", "monitoring", "custom_component", "deep_link", "dev/", "runs")
+CLOSED = ("file/", "proxy=", "process_recording", "vibe", "monitoring", "custom_component", "deep_link", "dev/", "runs")
 API_PREFIX = "/gradio_api/"
 
 

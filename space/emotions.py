@@ -1,4 +1,4 @@
-"""The look of each emotion: one colour for light pages, one for dark ones, one for boxes on photographs.
+"""The look of each emotion: one colour for light pages, one for dark ones.
 
 Hues alone do not do for colour-blind eyes: the seven differ in lightness too, found by a search for the largest least
 distance in CIELAB as seen by normal, deuteranopic and protanopic eyes, with a contrast of at least 3 to 1 with what
@@ -38,7 +38,7 @@ def colours_of(label_names):
 
 
 def css_variables(label_names):
-    """CSS that defines --fer-LABEL for both modes; Gradio puts `dark` on the body."""
+    """CSS that defines --fer-INDEX for both modes; Gradio puts `dark` on the body."""
     colours = colours_of(label_names)
     light = "".join(f"--fer-{index}:{colours[label].light};" for index, label in enumerate(label_names))
     dark = "".join(f"--fer-{index}:{colours[label].dark};" for index, label in enumerate(label_names))

@@ -27,6 +27,7 @@ def apply():
     own_upload_folder()
     processing_utils.async_ssrf_protected_download = fetch_nothing
     state_holder.SessionState._update_value_in_config = keep_no_value
+    state_holder.SessionState.__init__ = forgetting_soon(state_holder.SessionState.__init__)
     route_utils.GradioMultiPartParser.parse = leaving_nothing(route_utils.GradioMultiPartParser.parse)
     if "SPACE_ID" in os.environ:
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # there we read X-Forwarded-For ourselves
@@ -49,6 +50,16 @@ async def fetch_nothing(url, cache_dir):
 
 def keep_no_value(session, key, value):
     """In place of Gradio's copy of every input and output (pictures, too) for deep links, for an hour and more."""
+
+
+def forgetting_soon(initialise):
+    """Gradio keeps the state of a closed tab for an hour, whatever its own time to live."""
+
+    def initialise_and_shorten(session, *arguments, **options):
+        initialise(session, *arguments, **options)
+        session.STATE_TTL_WHEN_CLOSED = LIMITS.state_seconds
+
+    return initialise_and_shorten
 
 
 def leaving_nothing(parse):

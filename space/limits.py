@@ -31,6 +31,8 @@ class Limits:
     """Frames of a video that are analysed in each of its seconds; all the others are drawn with what was seen last."""
     stream_seconds: int = 30
     """A live stream's turn at the camera; the browser queues again by itself, so that nobody holds a place for ever."""
+    state_seconds: int = 300
+    """How long a webcam's numbers are kept after the last picture, or after its tab was closed; the notice names it."""
     streams: int = 4
     """Live streams at a time."""
     queue: int = 60

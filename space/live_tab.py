@@ -61,7 +61,7 @@ def build(analyzer: Analyzer, i18n):
             )
         with gr.Column(scale=2, min_width=280):
             result = gr.HTML(elem_id="live-result", apply_default_css=False, min_height=330)
-    session = gr.State(LiveSession(), time_to_live=300)
+    session = gr.State(LiveSession(), time_to_live=LIMITS.state_seconds)
 
     accepted.click(accept, None, [before, after, result], api_visibility="private", queue=False)
     camera.stream(

@@ -125,7 +125,7 @@
     const answer = JSON.parse(result.dataset.result);
     if (button.dataset.kind === "json") save("faces.json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
     if (button.dataset.kind === "csv") save("faces.csv", new Blob([csv(answer)], { type: "text/csv" }));
-    if (button.dataset.kind === "png") drawn(result, answer).then((blob) => save("faces.png", blob));
+    if (button.dataset.kind === "png") drawn(result, answer).then((blob) => blob && save("faces.png", blob));
   });
 
   /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it. */

@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 import gradio as gr
+from gradio.route_utils import get_root_url
 
 from space import batch_tab, live_tab, photo_tab, video_tab
 from space.about import about_html, foot_html, head_html
@@ -34,7 +35,7 @@ def build_page(analyzer: Analyzer):
 
     def greet(request: gr.Request):
         language = language_of(request)
-        url = str(request.request.base_url).rstrip("/")
+        url = get_root_url(request.request, request.request.url.path, None)  # heeds X-Forwarded-Proto, for text alone
         messages = [
             say(language, "result_empty"),
             say(language, "video_empty", limit=f"{LIMITS.video_seconds:g}"),
@@ -81,5 +82,5 @@ def build_page(analyzer: Analyzer):
             api_visibility="private",
             show_progress="hidden",
         )
-    page.queue(max_size=LIMITS.queue, default_concurrency_limit=2)
+    page.queue(max_size=LIMITS.queue, default_concurrency_limit=2, api_open=False)  # /run/ would pass the queue by
     return page, i18n

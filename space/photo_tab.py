@@ -1,6 +1,7 @@
 """The tab for one picture, and the API's `/predict`."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 
@@ -16,6 +17,7 @@ from space.picture_input import language_of, picture_input
 from space.result_html import message_html, result_html
 from space.text import Refusal, say
 
+CROP = replace(LIMITS, picture_megapixels=SIDE**2 / 1e6, webp_megapixels=SIDE**2 / 1e6)  # a question's, unqueued
 EXAMPLES = [Path(__file__).parent / "examples" / name for name in ("grace_hopper.jpg", "eileen_collins.jpg")]
 
 ON_LOAD = "window.ferOcclusion = (question) => server.occlusion(question);"  # asked by page.js
@@ -45,7 +47,7 @@ def build(analyzer: Analyzer, i18n):
         """Find the faces of a picture and read which of the model's expressions each shows.
 
         Args:
-            picture: A picture's file, at most 20 MB and 50 megapixels: JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF.
+            picture: A picture's file, at most 20 MB: JPEG, PNG, GIF, TIFF or BMP of 50 megapixels, WebP or AVIF of 16.
 
         Returns:
             faces: for each its box [x, y, width, height] in pixels of the upright picture, emotion, confidence and
@@ -63,7 +65,7 @@ def build(analyzer: Analyzer, i18n):
     def occlusion(question):
         """Drops in probability [8][8] for {crop: the `data:` URL of a crop, class: its index}; [] for anything else."""
         try:
-            image = decode(base64.b64decode(question["crop"].partition(",")[2])).image
+            image = decode(base64.b64decode(question["crop"].partition(",")[2]), CROP).image
             index = int(question["class"])
         except (Refusal, KeyError, TypeError, ValueError, AttributeError):
             return []

@@ -71,4 +71,5 @@ def network(host):
         address = ipaddress.ip_address(host)
     except ValueError:
         return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    address = getattr(address, "ipv4_mapped", None) or address  # as a socket for both versions names IPv4's
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)

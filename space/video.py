@@ -16,6 +16,7 @@ from space.tracking import Tracker
 
 LARGEST_SIDE = 1280  # pixels of the copy
 CLOCK = Fraction(1, 90_000)  # seconds a tick: phones' videos have no constant rate
+SHORTEST = 1 / 60  # seconds between two frames of the copy
 BROKEN = (av.FFmpegError, ValueError, IndexError)
 
 
@@ -112,6 +113,8 @@ def transcode(analyzer, container, output, language, limits, progress):
         start = frame.time if start is None else start
         now = frame.time - start
         refuse_too_long(now, limits)  # a container may lie, or say nothing, about its length
+        if result.frames and now < result.seconds + SHORTEST - 1e-3:  # a small file can hold any number of frames
+            continue
         if frame.width * frame.height > limits.decoded_megapixels * 1e6:
             raise Refusal("picture_too_large", limit=f"{limits.decoded_megapixels:g}")
         image = upright(frame)

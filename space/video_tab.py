@@ -2,6 +2,7 @@
 
 import csv
 import tempfile
+from collections import defaultdict
 from html import escape
 from pathlib import Path
 
@@ -100,9 +101,11 @@ def timeline_html(analysis, language):
     if not analysis.readings:
         return f'<div class="fer-empty"><p>{escape(say(language, "video_no_face"))}</p></div>'
     total, holds = max(analysis.seconds, 1e-3), 1 / LIMITS.video_frames_per_second
-    rows = []
-    for number in sorted({reading.face for reading in analysis.readings}):
-        spans = merged([r for r in analysis.readings if r.face == number])
+    rows, readings = [], defaultdict(list)
+    for reading in analysis.readings:
+        readings[reading.face].append(reading)
+    for number in sorted(readings):
+        spans = merged(readings[number])
         strips = "".join(
             f'<rect x="{WIDTH * begin / total:.1f}" y="0" width="{WIDTH * (end + holds - begin) / total:.1f}" '
             f'height="{ROW}" style="fill:var(--fer-{index})"/>'

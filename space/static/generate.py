@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 
 from space import crop, live, tracking
-from space.about import MARK, figures_html
+from space.about import MARK, figures_html, read_metrics
 from space.classifier import ModelConfig
 from space.detectors import SMALLEST_SIDE, YuNet
 from space.draw import TIGHT
@@ -38,7 +38,7 @@ class Page:
     """What a build writes beside the page's own sources."""
 
     app: dict
-    """For app.json, whose type is `App` in src/app.ts; `assets` and `texts` are added by the build"""
+    """For app.json, whose type is in src/generated.d.ts; `assets` and `texts` are added by the build"""
     css: str
     texts: dict[str, dict[str, str]]
     """{language: {key: sentence}}, complete in every language"""
@@ -94,8 +94,7 @@ def about(config, source, metrics, texts, language, facts):
 def generate(source: ModelSource, detector_sha256, runtime):
     """The `Page` for a model's folder; `runtime` is ONNX Runtime Web's version. Raises what ModelConfig.read raises."""
     config = ModelConfig.read(source.folder)
-    path = source.folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    metrics = read_metrics(source.folder)
     geometry = crop.GEOMETRY[YuNet.name]
     app = {
         "model": {

@@ -3,7 +3,7 @@
 Only what is stored is rounded. Each output channel of a large tensor has a scale of its own; ONNX Runtime multiplies
 it back once, when the session is made. Small tensors (the stem, the depthwise filters, the first blocks) stay in fp16:
 they are a twentieth of the numbers and most of the error.
-`python -m benchmarks.small_model` says what this costs on PublicTest.
+`python -m benchmarks.static` says what this costs on PublicTest.
 """
 
 import numpy as np

@@ -22,7 +22,7 @@ def app_url(serve_app, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(playwright, portrait, tmp_path_factory):
-    chromium = launch_with_camera(playwright, portrait, 110, tmp_path_factory.mktemp("camera"))
+    chromium = launch_with_camera(playwright, portrait, 20, tmp_path_factory.mktemp("camera"))
     yield chromium
     chromium.close()
 

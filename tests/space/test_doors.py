@@ -133,7 +133,7 @@ def test_a_refused_address_has_a_sentence(client):
 def test_no_route_fetches_an_address(server, internal):
     address, seen = internal
     for prefix in ("", API):
-        for route in ("file=", "proxy="):
+        for route in ("file=", "file/", "proxy="):
             for url in (address, "http://169.254.169.254/", "https://example.org/", "HTTP://127.0.0.1/"):
                 status, text = raw_get(server, f"{prefix}/{route}{url}")
                 assert status in (403, 404) and "secret" not in text
