@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from space.about import read_metrics
 from space.analysis import Analyzer, within
 from space.classifier import ModelError
 from space.detectors import YuNet, find_detector
@@ -160,6 +161,27 @@ def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
         assert drawn.streams.video[0].codec_context.pix_fmt == "yuv420p"
         assert sum(1 for _ in drawn.decode(video=0)) == 20
         assert drawn.duration / av.time_base == pytest.approx(2.0, abs=0.2)
+
+
+def test_frames_closer_together_than_a_screen_shows_are_left_out(analyzer, portrait, tmp_path):
+    """A small file can hold any number of them; each would be drawn and encoded."""
+    with av.open(str(tmp_path / "dense.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=600)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        with Image.open(portrait) as image:
+            for _ in range(300):
+                output.mux(stream.encode(av.VideoFrame.from_image(image.resize((64, 64)))))
+        output.mux(stream.encode())
+    assert 20 <= analyse_video(analyzer, tmp_path / "dense.mp4", tmp_path / "out.mp4").frames <= 35  # half a second
+
+
+def test_another_projects_metrics_are_none(tmp_path):
+    for text in (None, "{", "[1]", '{"accuracy": 0.9}', '{"schema_version": 1}'):
+        if text is not None:
+            (tmp_path / "metrics.json").write_text(text)
+        assert read_metrics(tmp_path) is None
+    (tmp_path / "metrics.json").write_text('{"schema_version": 1, "splits": {}, "label_names": []}')
+    assert read_metrics(tmp_path)["splits"] == {}
 
 
 def test_a_video_beyond_the_limits_gets_a_sentence(analyzer, film, tmp_path):

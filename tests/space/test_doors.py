@@ -149,6 +149,13 @@ def test_doors_without_a_use_are_closed(client, path):
         assert client.get(f"{API}/{path}").status_code in (403, 404, 405)
 
 
+@pytest.mark.parametrize("name", ["predict", "predict_video"])
+def test_no_route_passes_the_queue_by(client, name):
+    for prefix in ("", API):
+        for route in (f"run/{name}", f"api/{name}"):
+            assert client.post(f"{prefix}/{route}", json={"data": [None]}).status_code in (404, 405), route
+
+
 def test_recordings_and_edits_are_closed(client):
     assert client.post(f"{API}/process_recording", files={"video": ("a.mp4", b"0")}).status_code == 404
     assert client.post(f"{API}/vibe-edit", json={"prompt": "x"}).status_code == 404

@@ -1,6 +1,8 @@
 """After a visit with pictures, a video and the webcam: nothing is on the disk, the log names nobody, nobody is told."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from benchmarks.clients import scene, stream_function, watch
 from benchmarks.load import broken_upload
+from space.text import say
 from tests.space import corpus
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
 
@@ -101,6 +104,22 @@ def test_an_app_that_is_told_to_end_takes_its_uploads_along(server, portrait):
     server.process.terminate()  # what a container's end sends
     server.process.wait(PATIENCE_SECONDS)
     assert not list(server.uploads.glob("fer-*"))
+
+
+def test_a_closed_tabs_state_is_kept_no_longer_than_the_notice_says(repository, child_environment):
+    code = """if True:
+        import gradio as gr
+        from gradio.state_holder import SessionState
+        from space.hardening import apply
+        apply()
+        with gr.Blocks() as page:
+            gr.State(0)
+        print(SessionState(page).STATE_TTL_WHEN_CLOSED)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=repository, env=child_environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["300"] and "five minutes" in say("en", "notice_stored")
 
 
 def test_the_answer_to_a_program_names_no_file(server, portrait):

@@ -69,6 +69,7 @@ def test_nobody_is_remembered_for_longer_or_by_name():
         (True, "10.0.0.1", [], "10.0.0.1"),
         (True, "10.0.0.1", ["2a00:1450:4001:81b::200e"], "2a00:1450:4001:81b::/64"),
         (False, "2a00:1450:4001:81b:1:2:3:4", [], "2a00:1450:4001:81b::/64"),
+        (False, "::ffff:203.0.113.9", [], "203.0.113.9"),  # a socket for both versions
     ],
 )
 def test_whose_request_it_is(space, peer, forwarded, expected):
