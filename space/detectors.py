@@ -17,6 +17,7 @@ from huggingface_hub import hf_hub_download
 from PIL import Image
 
 from space.limits import LIMITS
+from space.model_source import HUB_ERRORS
 from space.threads import compute_threads
 
 cv2.setNumThreads(compute_threads())
@@ -139,10 +140,13 @@ def find_detector(wanted=None):
     if wanted:
         if not Path(wanted).is_file():
             raise FileNotFoundError(f"FER_DETECTOR={wanted}: no such file (a YuNet ONNX file, or the word haar)")
-        return YuNet(wanted)
+        try:
+            return YuNet(wanted)
+        except cv2.error:
+            raise OSError(f"FER_DETECTOR={wanted} is not YuNet as ONNX, or not whole") from None
     try:
         return YuNet(fetched_yunet())
-    except (OSError, ValueError) as error:  # the Hub client's errors are OSErrors
+    except HUB_ERRORS as error:
         log.warning(
             "YuNet could not be fetched (%s): OpenCV's Haar cascade finds the faces. FER_DETECTOR=PATH names a file.",
             type(error).__name__,
@@ -157,7 +161,7 @@ def within_seconds(seconds, function, *arguments):
     def run():
         try:
             outcome["result"] = function(*arguments)
-        except (OSError, ValueError) as error:
+        except HUB_ERRORS as error:
             outcome["error"] = error
 
     thread = threading.Thread(target=run, daemon=True)

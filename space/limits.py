@@ -1,4 +1,5 @@
-"""Every bound of the app, in one place; each has a sentence in `space/languages/en.json` for whoever meets it.
+"""Every bound on what a visitor can ask, in one place; whoever meets one is told by a sentence of
+`space/languages/`, but for faces, maps and live pictures beyond theirs, which are left out.
 
 Any of them can be set from the environment: `FER_LIMIT_PICTURE_MEGAPIXELS=100 python app.py`.
 """

@@ -17,6 +17,8 @@ from space.classifier import ModelError, load_classifier
 from space.integrity import is_damaged
 from space.settings import published_model
 
+HUB_ERRORS = (OSError, ValueError, httpx2.HTTPError)  # not found, no access, no network, a broken connection
+
 logger = logging.getLogger(__name__)
 EMBEDDED = Path(__file__).resolve().parent.parent / "model"
 FILES = ["config.json", "metrics.json", "README.md", "onnx/model.onnx"]
@@ -65,7 +67,7 @@ def fetch(wanted):
             folder = download(repository, revision, [*FILES, WEIGHTS])
     except HFValidationError:
         raise ModelError(f"{wanted} is neither a folder nor a Hub id (USER/NAME or USER/NAME@REVISION)") from None
-    except (OSError, ValueError, httpx2.HTTPError) as error:  # not found, no access, no network, a broken connection
+    except HUB_ERRORS as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"{wanted} could not be fetched from the Hub: {reason}") from error
     for file in (*FILES, WEIGHTS):

@@ -79,7 +79,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         analyzer = Analyzer.load()
-    except (ModelError, FileNotFoundError) as error:
+    except (ModelError, OSError) as error:
         sys.exit(f"space.predict: {error}")
     if args.annotate:
         args.annotate.mkdir(parents=True, exist_ok=True)

@@ -201,6 +201,10 @@ def main(arguments=None):
     parser.add_argument("--title", help="the Space's title; default: from its name")
     parser.add_argument("--dry_run", action="store_true", help="list what would go, and the card")
     args = parser.parse_args(arguments)
+    without_effect = [f"--{name}" for name in ("embed", "hardware") if args.static and getattr(args, name)]
+    without_effect += ["--detector"] if args.detector and not args.static else []
+    if without_effect:
+        parser.error(f"{', '.join(without_effect)} has no effect {'with' if args.static else 'without'} --static")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if not sys.stderr.isatty():
         disable_progress_bars()

@@ -53,7 +53,7 @@ def main():
     share_heaps()
     try:
         analyzer = Analyzer.load()
-    except (ModelError, FileNotFoundError) as error:
+    except (ModelError, OSError) as error:
         sys.exit(f"app.py: {error}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: uploads are deleted
     analyzer.warm_up()

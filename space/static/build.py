@@ -29,7 +29,7 @@ from PIL import Image, ImageOps
 
 from space.classifier import ModelError
 from space.detectors import YUNET_FILE, YUNET_REPOSITORY, fetched_yunet
-from space.model_source import find_model
+from space.model_source import HUB_ERRORS, find_model
 from space.photo_tab import EXAMPLES
 from space.static.generate import FOLDER, RESAMPLING, generate
 from space.static.small_model import check_logits, with_int8_weights
@@ -86,7 +86,7 @@ def detector_bytes(path=None):
     if path is None:
         try:
             path = fetched_yunet()
-        except (OSError, ValueError) as error:
+        except HUB_ERRORS as error:
             raise BuildError(
                 f"{YUNET_REPOSITORY}/{YUNET_FILE} could not be fetched ({error}); --detector PATH names a file"
             ) from error
@@ -169,15 +169,24 @@ def complete_service_worker(output):
     worker.write_text(f"const {constants};\n{worker.read_text(encoding='utf-8')}", encoding="utf-8")
 
 
+def refuse_foreign(folder):
+    """Raises BuildError for a folder that holds something else than an earlier page: the build empties it."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "sw.js").is_file():
+        raise BuildError(
+            f"--output {folder} holds something else than an earlier page and would be emptied; name another"
+        )
+
+
 def build(source, output, detector=None):
     """Write the page for the `ModelSource` into the folder `output`, in place of what was there; returns its app.json.
 
-    Raises BuildError or ModelError with a sentence, before anything is written.
+    Raises BuildError or ModelError with a sentence, before anything is written to `output`.
     """
     detector = detector_bytes(detector)
     network = source.folder / "onnx" / "model.onnx"
     if not network.is_file():
         raise BuildError(f"{source.folder} has no onnx/model.onnx, which the page runs: export the model folder first")
+    refuse_foreign(Path(output))
     install_packages()
     version = json.loads((ORT / "package.json").read_text())["version"]
     page = generate(source, hashlib.sha256(detector).hexdigest(), version)

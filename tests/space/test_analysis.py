@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import av
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,15 +75,22 @@ def test_detector_that_is_not_there_is_named():
         find_detector("/nowhere")
 
 
-def test_without_a_hub_the_cascade_says_so(monkeypatch, caplog):
+@pytest.mark.parametrize("error", [OSError("no network"), httpx2.RemoteProtocolError("cut off")])
+def test_without_a_hub_the_cascade_says_so(error, monkeypatch, caplog):
     monkeypatch.delenv("FER_DETECTOR", raising=False)
 
-    def unreachable(*_, **__):
-        raise OSError("no network")
+    def unreachable(*_, **options):
+        raise OSError("not in the cache") if options.get("local_files_only") else error
 
     monkeypatch.setattr("space.detectors.hf_hub_download", unreachable)
     assert find_detector().name == "Haar cascade"
-    assert "YuNet could not be fetched" in caplog.text
+    assert f"YuNet could not be fetched ({type(error).__name__})" in caplog.text
+
+
+def test_a_file_that_is_no_yunet_is_named(tmp_path):
+    (tmp_path / "yunet.onnx").write_bytes(b"something else")
+    with pytest.raises(OSError, match=r"yunet\.onnx is not YuNet as ONNX, or not whole"):
+        find_detector(str(tmp_path / "yunet.onnx"))
 
 
 def test_a_forged_yunet_is_refused_and_removed(monkeypatch, tmp_path):

@@ -97,6 +97,11 @@ def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_pa
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "face_detection_yunet_2026may.onnx could not be fetched" in done.stderr and "--detector PATH" in done.stderr
 
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("years of work")
+    with pytest.raises(BuildError, match="holds something else than an earlier page"):
+        build(ModelSource("embedded", model_folder), tmp_path / "home", yunet)
+    assert (tmp_path / "home" / "thesis.txt").is_file()
     with pytest.raises(BuildError, match="no such file"):
         detector_bytes(tmp_path / "nothing.onnx")
     (tmp_path / "text.onnx").write_text("no model")
