@@ -77,3 +77,15 @@ def load_newest(folder):
     if paths:
         raise CheckpointError(f"{folder}: none of {len(paths)} checkpoints is whole; start again without --resume")
     return None
+
+
+def check_all_resume_alike(accelerator, step, folder):
+    """Raises CheckpointError where machines without a common folder would go on from different optimizer steps."""
+    if accelerator.num_processes == 1:
+        return
+    steps = accelerator.gather(torch.tensor([step], device=accelerator.device)).tolist()
+    if len(set(steps)) > 1:
+        raise CheckpointError(
+            f"--resume: the processes find checkpoints of steps {', '.join(map(str, steps))} in {folder};"
+            " --output must be one folder that all machines share"
+        )

@@ -17,7 +17,7 @@ from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
 
-from train.checkpoint import CheckpointError, load_newest, save_checkpoint, save_weights
+from train.checkpoint import check_all_resume_alike, load_newest, save_checkpoint, save_weights
 from train.config import ConfigError
 from train.loss import soft_target_loss
 from train.metrics import selection_figures
@@ -81,7 +81,7 @@ class Loop:
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             logger.info("resumed at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         if resume:
-            self.check_all_resume_alike()
+            check_all_resume_alike(self.accelerator, self.progress.total_steps, self.output / "checkpoints")
         previous = {name: signal.signal(name, self.request_stop) for name in SIGNALS}
         try:
             first, second = self.config.epochs
@@ -94,18 +94,6 @@ class Loop:
             if self.stop_signal is None:  # else a second signal must not cut the way out
                 for name, handler in previous.items():
                     signal.signal(name, handler)
-
-    def check_all_resume_alike(self):
-        """Raises CheckpointError where machines without a common folder resume from different steps."""
-        if self.accelerator.num_processes == 1:
-            return
-        own = torch.tensor([self.progress.total_steps], device=self.accelerator.device)
-        steps = self.accelerator.gather(own).tolist()
-        if len(set(steps)) > 1:
-            raise CheckpointError(
-                f"--resume: the processes find checkpoints of steps {', '.join(map(str, steps))} in"
-                f" {self.output / 'checkpoints'}; --output must be one folder that all machines share"
-            )
 
     def begin_stage(self, number):
         """(network as Accelerate wraps it, optimizer, whether the backbone is frozen) of stage `number`, 0 or 1."""

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from train import loop as loop_module
-from train.checkpoint import CheckpointError, save_checkpoint
+from train.checkpoint import CheckpointError, check_all_resume_alike, save_checkpoint
 from train.config import TrainConfig
 from train.loop import Loop
 from train.model import Normalisation, build_model
@@ -166,10 +166,8 @@ def test_machines_that_would_resume_from_different_steps_are_told(tmp_path):
         def gather(self, own):
             return torch.cat([own, own + 7])
 
-    loop = make(tmp_path)
-    loop.accelerator = Machines()
     with pytest.raises(CheckpointError, match="checkpoints of steps 0, 7 .* one folder that all machines share"):
-        loop.check_all_resume_alike()
+        check_all_resume_alike(Machines(), 0, tmp_path)
 
 
 def test_a_new_size_begins_a_new_choice_of_the_best(tmp_path):
