@@ -123,6 +123,8 @@ class Loop:
         while self.progress.epoch < end and not self.progress.out_of_patience(patience, since):
             self.epoch(model, optimizer, number, frozen, start, end)
         self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        # else `prepare` takes the network for prepared, and the next stage is trained without mixed precision
+        vars(self.model).pop("_is_accelerate_prepared", None)
         self.accelerator.free_memory()
 
     # One epoch

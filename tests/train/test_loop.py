@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from train import loop as loop_module
@@ -29,8 +30,8 @@ CONFIG = TrainConfig(
 )  # fmt: skip
 
 
-def make(folder, config=CONFIG, frozen=False):
-    """A Loop over made-up pictures; `frozen` has it begin as from pretrained weights."""
+def make(folder, config=CONFIG, frozen=False, process=None):
+    """A Loop over made-up pictures; `frozen` has it begin as from pretrained weights; `process` is the Accelerator."""
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (43, 48, 48), np.uint8)
     labels = np.arange(43) % 7
@@ -40,7 +41,8 @@ def make(folder, config=CONFIG, frozen=False):
     if frozen:
         config = dataclasses.replace(config, pretrained="weights that were loaded before")
     train, validation = (pictures[:27], targets[:27], weights[:27]), (pictures[27:], labels[27:])
-    return Loop(config, accelerate.Accelerator(cpu=True), model, normalisation, train, validation, folder)
+    process = process or accelerate.Accelerator(cpu=True)
+    return Loop(config, process, model, normalisation, train, validation, folder)
 
 
 def without_seconds(history):
@@ -85,6 +87,20 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_state(frozen, tmp_
         assert without_seconds(last["progress"]["history"]) == without_seconds(end["progress"]["history"]), where
         if last["progress"]["best_epoch"] >= state["progress"]["epoch"]:  # else it was written before the resumption
             assert same(load_file(folder / "best.safetensors"), best), where
+
+
+def test_every_stage_computes_in_the_precision_asked_for(tmp_path):
+    """Accelerate takes a network that it has seen for prepared: the second stage would be in full precision."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        process = accelerate.Accelerator(cpu=True, mixed_precision="bf16")
+        loop = make(tmp_path, dataclasses.replace(CONFIG, epochs=(1, 1), size_schedule=()), process=process)
+        types = []
+        loop.model.get_classifier().register_forward_hook(lambda module, inputs, output: types.append(output.dtype))
+        loop.fit()
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert types == [torch.bfloat16] * 2 * STEPS
 
 
 def test_accumulated_gradients_are_those_of_the_whole_batch(tmp_path):
