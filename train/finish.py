@@ -27,6 +27,7 @@ from train.score import (
 )
 
 logger = logging.getLogger(__name__)
+FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
 
 
 def finish(folder, config, splits, progress, lineage, weights, score, views):
@@ -136,6 +137,6 @@ def describe_run(config, progress, lineage, looks):
         "energy_kwh": progress.energy_kwh,
         "public_test_looks": looks,
         "lineage": lineage,
-        "datasets": list(dict.fromkeys(["FER-2013 Training", *data_beside(config)])),
+        "datasets": list(dict.fromkeys([FACES, *data_beside(config)])),
         "history": progress.history,
     }

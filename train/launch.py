@@ -1,0 +1,143 @@
+"""What every training command does around its loop: process, log, the run's folder, and what contradicts itself."""
+
+import dataclasses
+import datetime
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import accelerate
+import torch
+import yaml
+
+from train.checkpoint import CheckpointError, write_atomically
+from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
+from train.finish import FACES, stored_metrics, weights_folder
+from train.loop import NotFiniteError
+from train.sources import SourceError
+from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
+from train.teachers import finished_run
+
+logger = logging.getLogger("train")
+
+WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to")  # on the weights: may change on resuming
+
+
+def read_config(args, command):
+    """The configuration that `args` ask for; one that can't be had ends the process with a sentence."""
+    try:
+        config = load_config(args.config, flag_overrides(args))
+        for name in config.report_to:
+            if importlib.util.find_spec(name) is None:  # Accelerate would leave it out without a word
+                raise ConfigError(f"report_to: {name} is not installed: pip install {name}")
+    except ConfigError as error:
+        sys.exit(f"{command}: {error}")
+    return config
+
+
+def add_run_flags(parser):
+    """--config, --output, --resume, --cpu_threads, and a flag for every field of the configuration."""
+    parser.add_argument("--config", help="YAML file of the recipe, such as train/configs/scratch.yaml")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the run: checkpoints, logs, weights")
+    parser.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint in --output")
+    parser.add_argument("--cpu_threads", type=int, help="threads of a process on the CPU; default: all cores, shared")
+    add_flags(parser)
+
+
+def run(args, config, job, command):
+    """`job(args, config, process)` with an Accelerator, signals, threads and log as every training command has them.
+
+    `args` has output, resume and cpu_threads. What a user can mend ends the process with one sentence that begins with
+    `command`.
+    """
+    for one in SIGNALS:
+        signal.signal(one, interrupt_once)
+    follow_launcher()
+    try:
+        process = accelerate.Accelerator(
+            mixed_precision=config.mixed_precision,
+            log_with=["tensorboard", *config.report_to],
+            project_dir=str(args.output),
+            # the others wait while the main process exports and scores
+            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
+        )
+        refuse_contradictions(config, process)
+    except ValueError as error:  # ConfigError, and what Accelerate refuses
+        sys.exit(f"{command}: {error}")
+    if process.device.type == "cpu":
+        # accelerate launch sets OMP_NUM_THREADS=1, which would leave all cores but one idle
+        torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
+    level = logging.INFO if process.is_main_process else logging.ERROR
+    logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if process.is_main_process:
+        keep_or_refuse(args, config, command)
+    process.init_trackers("fer", config={"recipe": to_yaml(config)})
+    try:
+        job(args, config, process)
+    except (TrainingStopped, NotFiniteError, CheckpointError, ConfigError, SourceError) as error:
+        sys.exit(f"{command}: {error}")
+    except KeyboardInterrupt:  # before the first step or after the last
+        sys.exit(f"{command}: stopped; the same command with --resume goes on from the last checkpoint")
+    finally:
+        process.end_training()
+
+
+def refuse_contradictions(config, process):
+    """What can be told of a configuration on this machine before anything is loaded. Raises ConfigError."""
+    share = process.num_processes * config.gradient_accumulation
+    if config.batch_size % share:
+        raise ConfigError(
+            f"batch_size: {config.batch_size} can't be shared by {process.num_processes} processes with"
+            f" {config.gradient_accumulation} accumulation steps: it must be a multiple of {share}"
+        )
+    if config.mixed_precision == "fp16" and process.device.type == "cpu":
+        # Accelerate would leave it out without a word
+        raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
+    if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
+        raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
+    for folder in config.teachers:
+        check_same_split(config, finished_run(folder), "teachers")
+    if config.pretrained not in ("none", "hub"):
+        check_same_split(config, weights_folder(config), "pretrained")
+
+
+def check_same_split(config, folder, field):
+    """Raises ConfigError where the run in `folder` has learnt from pictures that this one validates on."""
+    learnt_from = stored_metrics(folder).get("training", {}).get("datasets", [FACES])
+    if not (folder / "train_config.yaml").is_file() or FACES not in learnt_from:
+        return
+    other = yaml.safe_load((folder / "train_config.yaml").read_text())
+    own = dataclasses.asdict(config)
+    differing = [name for name in ("validation_fraction", "split_seed") if other.get(name, own[name]) != own[name]]
+    if differing:
+        raise ConfigError(
+            f"{field}: {folder} was trained with another {' and '.join(differing)}, so with pictures of this run's"
+            " validation split; give the same"
+        )
+    if other.get("limit") != config.limit:
+        logger.warning(
+            "%s: %s was trained with limit %s, this run has %s: its validation split may hold pictures learnt there",
+            field, folder, other.get("limit"), config.limit,
+        )  # fmt: skip
+
+
+def keep_or_refuse(args, config, command):
+    """A run's folder holds one configuration: resuming with another is refused, a new run overwrites none."""
+    stored = args.output / "train_config.yaml"
+    if args.resume and stored.is_file():
+        try:
+            before = dataclasses.asdict(load_config(stored))
+        except ConfigError as error:
+            sys.exit(f"{command}: --resume: {error}; start again with another --output")
+        now = dataclasses.asdict(config)
+        changed = [name for name, value in now.items() if value != before[name] and name not in WITHOUT_EFFECT]
+        if changed:
+            sys.exit(f"{command}: --resume: {', '.join(changed)} differ from {stored}; give the run's own values")
+    if not args.resume and (args.output / "checkpoints").is_dir():
+        sys.exit(f"{command}: {args.output} holds a run already; go on with --resume, or name another --output")
+    args.output.mkdir(parents=True, exist_ok=True)
+    write_atomically(stored, lambda path: path.write_text(to_yaml(config)))
