@@ -213,6 +213,13 @@ def proportional_kilobytes(pid):
     return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
+def recipe_and_arrays(data):
+    """(the recipe at one size, the train split's arrays)."""
+    config = dataclasses.replace(load_config(RECIPE), size_schedule=(), pretrained="none", teachers=())
+    arrays = as_arrays(load_fer2013(data)["train"])
+    return config if arrays.votes is not None else dataclasses.replace(config, ferplus_weight=0.0), arrays
+
+
 def started_process(config):
     torch.set_num_threads(os.cpu_count())
     return accelerate.Accelerator(mixed_precision=config.mixed_precision)
@@ -278,10 +285,7 @@ def main():
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    config = dataclasses.replace(load_config(RECIPE), size_schedule=(), pretrained="none", teachers=())
-    arrays = as_arrays(load_fer2013(args.data)["train"])
-    if arrays.votes is None:
-        config = dataclasses.replace(config, ferplus_weight=0.0)
+    config, arrays = recipe_and_arrays(args.data)
     process = started_process(config)
     with tempfile.TemporaryDirectory() as folder:
         compared, speed = comparison(config, process, arrays, folder)

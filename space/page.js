@@ -71,10 +71,10 @@
     const words = JSON.parse(panel.dataset.notes);
     note.textContent = words.wait;
     const question = { crop: panel.querySelector(".fer-crop img").src, class: Number(panel.dataset.class) };
-    const drops = await window.ferOcclusion(question).catch(() => []); /* a busy or a stopped server: the next choice asks again */
+    const drops = await window.ferOcclusion(question).catch(() => []); /* a busy or a stopped server */
     if (!drops.length) {
-      delete panel.dataset.asked;
-      note.textContent = "";
+      delete panel.dataset.asked; /* the next choice asks again */
+      note.textContent = words.busy;
       return;
     }
     const side = drops.length;

@@ -124,6 +124,7 @@ def panel(analysis, index, language):
     before = percent(language, face.confidence)
     blanks = {"row": "{row}", "column": "{column}", "side": "{side}", "after": "{after}"}  # page.js fills these in
     notes["done"] = say(language, "occlusion_done", emotion=name, before=before, **blanks)
+    notes["busy"] = say(language, "busy")
     notes["percent"] = say(language, "percent", number="{number}")
     heat_note = ""
     if face.cam is not None:

@@ -121,9 +121,10 @@ def timeline_html(analysis, language):
             f'<section><h4>{face}</h4><svg viewBox="0 0 {WIDTH} {ROW}" preserveAspectRatio="none" aria-hidden="true">'
             f"{strips}</svg><ul>{entries}</ul></section>"
         )
+    note = say(language, "timeline_note", seconds=LIMITS.upload_seconds)
     return (
         f'<div class="fer-timeline fer-card"><h3>{escape(say(language, "timeline"))}</h3>'
-        f'<p class="fer-note">{escape(say(language, "timeline_note"))}</p>{"".join(rows)}'
+        f'<p class="fer-note">{escape(note)}</p>{"".join(rows)}'
         f'<p class="fer-axis" aria-hidden="true"><span>0 s</span><span>{total:.1f} s</span></p></div>'
     )
 

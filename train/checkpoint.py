@@ -1,5 +1,6 @@
 """Checkpoints that are whole or not there: written under a temporary name, synced, renamed; the last few are kept."""
 
+import hashlib
 import logging
 import os
 import re
@@ -77,6 +78,23 @@ def load_newest(folder):
     if paths:
         raise CheckpointError(f"{folder}: none of {len(paths)} checkpoints is whole; start again without --resume")
     return None
+
+
+def data_digest(*parts):
+    """sha256 over tensors on any device: whether a run goes on with the data that it began with."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.cpu().numpy().data)
+    return digest.hexdigest()
+
+
+def check_same_data(state, digest, folder):
+    """Raises CheckpointError where the checkpoint `state` from `folder` is of a run on other data."""
+    if state.get("data", digest) != digest:
+        raise CheckpointError(
+            f"--resume: the run in {folder} was trained on other pictures or targets than --data holds; give the data"
+            " that it began with, or another --output"
+        )
 
 
 def check_all_resume_alike(accelerator, step, folder):

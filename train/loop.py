@@ -1,7 +1,8 @@
-"""The two-stage training loop: resumable to the bit, the same whatever the number of processes.
+"""The two-stage training loop: resumable to the bit, and the same pictures whatever the number of processes.
 
 Order, augmentation, mixing and dropout of a step are drawn from (seed, epoch, step) alone, never from a state that has
-to be carried along; the global batch is drawn whole and each process takes its rows of it.
+to be carried along; the global batch is drawn whole and each process takes its rows of it. What a process draws for its
+rows (dropout, stochastic depth) and what its batch norms see depend on its share.
 """
 
 import contextlib
@@ -17,7 +18,14 @@ from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from tqdm.auto import tqdm
 
-from train.checkpoint import check_all_resume_alike, load_newest, save_checkpoint, save_weights
+from train.checkpoint import (
+    check_all_resume_alike,
+    check_same_data,
+    data_digest,
+    load_newest,
+    save_checkpoint,
+    save_weights,
+)
 from train.config import ConfigError
 from train.loss import soft_target_loss
 from train.metrics import selection_figures
@@ -47,6 +55,7 @@ class Loop:
         self.pictures, self.targets, self.weights = (torch.as_tensor(part).to(device) for part in train_split)
         self.validation_pictures = torch.as_tensor(validation_split[0]).to(device)
         self.validation_labels = np.asarray(validation_split[1])
+        self.data = data_digest(self.pictures, self.targets, self.weights, self.validation_pictures)
         self.teachers = Teachers(config.teachers, self.targets.shape[1]).to(device) if config.teachers else None
         self.output = output
         self.model.to(device)
@@ -73,6 +82,7 @@ class Loop:
         if resume and state is None:
             logger.warning("--resume: no checkpoint in %s; starting from the beginning", self.output / "checkpoints")
         if state:
+            check_same_data(state, self.data, self.output / "checkpoints")
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             if self.ema:
@@ -289,6 +299,7 @@ class Loop:
             self.progress.energy_kwh = self.progress.energy_kwh + self.energy.lap() if measured else None
             state = {
                 "progress": asdict(self.progress),
+                "data": self.data,
                 "model": self.model.state_dict(),
                 "ema": self.ema.module.state_dict() if self.ema else None,
                 "optimizer": optimizer.state_dict(),

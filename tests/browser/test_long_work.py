@@ -12,6 +12,8 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import expect
 
+from space.limits import LIMITS
+
 
 def test_a_video_is_drawn_timed_and_saved(open_page, film):
     page = open_page()
@@ -21,6 +23,7 @@ def test_a_video_is_drawn_timed_and_saved(open_page, film):
     expect(page.locator("#timeline section")).to_have_count(1)
     entry = page.locator("#timeline .fer-seek")
     expect(entry).to_have_text(re.compile(r"0\.0–\d\.\d s \w+"))
+    expect(page.locator("#timeline .fer-note")).to_contain_text(f"within {LIMITS.upload_seconds} seconds")
     source = page.locator("#video-result video").get_attribute("src")
     with av.open(io.BytesIO(urllib.request.urlopen(source).read())) as drawn:
         assert sum(1 for _ in drawn.decode(video=0)) == 5

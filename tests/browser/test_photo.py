@@ -116,6 +116,22 @@ def test_the_occlusion_map_follows_the_chosen_face(open_page, two_faces):
     expect(page.locator(".fer-panel:visible .fer-occlusion-note")).to_contain_text("of 8, from")
 
 
+def test_an_occlusion_map_that_the_server_has_no_time_for_gets_a_sentence_and_another_try(open_page):
+    page = open_page()
+    page.locator("#example").click()
+    expect(page.locator("#result .fer-box")).to_be_visible()
+    page.evaluate(
+        "() => { window.asks = window.ferOcclusion; window.ferOcclusion = () => Promise.reject(new Error('busy')) }"
+    )
+    page.get_by_text("Occlusion map", exact=True).click()
+    note = page.locator(".fer-occlusion-note")
+    expect(note).to_have_text("Many people are using this app just now. Please try again in a moment.")
+    page.evaluate("() => { window.ferOcclusion = window.asks }")
+    page.get_by_text("Heat map", exact=True).click()
+    page.get_by_text("Occlusion map", exact=True).click()
+    expect(note).to_contain_text("of 8, from")
+
+
 @pytest.mark.parametrize(
     "kind, begins", [("csv", b"face,x,y,width,height,emotion"), ("json", b"{"), ("png", b"\x89PNG")]
 )

@@ -105,3 +105,17 @@ def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(page, portrai
         expect(page.locator("#result .fer-error")).to_contain_text(said)
     show(page, portrait)
     expect(page.locator("#result .fer-box")).to_have_count(1)
+
+
+def test_an_example_that_can_not_be_fetched_gets_a_sentence(page, portrait):
+    page.evaluate(
+        "() => { window.fetched = window.fetch; window.fetch = () => Promise.reject(new TypeError('no network')) }"
+    )
+    page.locator("#example-1").click()
+    expect(page.locator("#result .fer-error")).to_have_text("The picture could not be worked on: no network")
+    page.evaluate("() => { window.fetch = async () => new Response('', { status: 503 }) }")
+    page.locator("#example-1").click()
+    expect(page.locator("#result .fer-error")).to_have_text("The picture could not be worked on: HTTP 503")
+    page.evaluate("() => { window.fetch = window.fetched }")
+    show(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)

@@ -30,9 +30,10 @@ CONFIG = TrainConfig(
 )  # fmt: skip
 
 
-def make(folder, config=CONFIG, frozen=False, process=None):
-    """A Loop over made-up pictures; `frozen` has it begin as from pretrained weights; `process` is the Accelerator."""
-    random = np.random.default_rng(0)
+def make(folder, config=CONFIG, frozen=False, process=None, seed=0):
+    """A Loop over pictures made up from `seed`; `frozen` has it begin as from pretrained weights; `process` is the
+    Accelerator."""
+    random = np.random.default_rng(seed)
     pictures = random.integers(0, 256, (43, 48, 48), np.uint8)
     labels = np.arange(43) % 7
     targets, weights = torch.eye(7)[labels], torch.from_numpy(random.uniform(0.5, 2, 43)).float()
@@ -87,6 +88,12 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_state(frozen, tmp_
         assert without_seconds(last["progress"]["history"]) == without_seconds(end["progress"]["history"]), where
         if last["progress"]["best_epoch"] >= state["progress"]["epoch"]:  # else it was written before the resumption
             assert same(load_file(folder / "best.safetensors"), best), where
+
+
+def test_a_run_is_not_resumed_on_other_data(tmp_path):
+    make(tmp_path, dataclasses.replace(CONFIG, epochs=(1, 0), size_schedule=())).fit()
+    with pytest.raises(CheckpointError, match="trained on other pictures"):
+        make(tmp_path, seed=1).fit(resume=True)
 
 
 def test_every_stage_computes_in_the_precision_asked_for(tmp_path):

@@ -30,7 +30,7 @@ export function photoTab(analyst: Analyst): HTMLElement {
   );
   const examples = app.examples.map(({ picture, thumbnail }, index) => {
     const icon = h("img", { src: thumbnail, alt: "", width: 44, height: 44 });
-    const open = async () => show(await (await fetch(new URL(picture, document.baseURI))).blob());
+    const open = () => void show(example(picture));
     return h("button", { type: "button", id: `example-${index + 1}`, click: open }, icon, say(`example_${index + 1}`));
   });
   const whole = h(
@@ -43,16 +43,18 @@ export function photoTab(analyst: Analyst): HTMLElement {
   const left = h("div", { id: "photo" }, chosen, zone, h("div", { id: "examples" }, ...examples));
   const tab = h("div", { class: "fer-columns" }, left, h("div", { class: "column" }, hint.element, result.element, whole));
 
-  async function show(file: Blob, asOneFace = false) {
+  async function show(given: Blob | Promise<Blob>, asOneFace = false) {
     const number = ++asked;
-    last = file;
+    last = null;
     whole.hidden = true;
     hint.show(message(say("reading")));
     result.show();
     announce(say("reading"));
     try {
+      const file = await given;
       const analysis = await analyst.picture(file, asOneFace);
       if (number !== asked) return; // another picture was chosen meanwhile
+      last = file;
       URL.revokeObjectURL(address);
       address = URL.createObjectURL(file);
       result.show(resultElement(analysis, address, analyst));
@@ -83,6 +85,15 @@ export function photoTab(analyst: Analyst): HTMLElement {
     take(event.dataTransfer?.files, event);
   });
   return tab;
+}
+
+/** An example's file; rejects with a Refusal where it can't be had: the page may be offline for the first time */
+async function example(address: string): Promise<Blob> {
+  const response = await fetch(new URL(address, document.baseURI)).catch((error) => {
+    throw new Refusal("picture_failed", { reason: error.message });
+  });
+  if (!response.ok) throw new Refusal("picture_failed", { reason: `HTTP ${response.status}` });
+  return response.blob();
 }
 
 export function message(sentence: string, kind = "fer-empty"): HTMLElement {

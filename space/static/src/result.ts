@@ -4,6 +4,7 @@ import { csv, save } from "../../save.js";
 import { type Analysis, type FaceEmotion, winner } from "./analysis";
 import type { Analyst } from "./analyst";
 import { announce } from "./announcer";
+import { Refusal } from "./decode";
 import { h, svg } from "./dom";
 import { boxElement, Bars, cellRects, cropElement, faceTitle, mapGroups, tagWords, topName } from "./panel";
 import { asJson, asPng } from "./save";
@@ -103,11 +104,20 @@ function saveButtons(analysis: Analysis, result: HTMLElement): HTMLElement {
 
 /** Cover one part of the chosen face after the other, once, and show how far the probability falls */
 async function occlude(result: HTMLElement, index: number, face: FaceEmotion, analyst: Analyst) {
-  const note = result.querySelector(`.fer-panel[data-face="${index}"] .fer-occlusion-note`)!;
-  if (note.textContent) return;
+  const note = result.querySelector<HTMLElement>(`.fer-panel[data-face="${index}"] .fer-occlusion-note`)!;
+  if (note.dataset.asked) return;
+  note.dataset.asked = "yes";
   note.textContent = say("occlusion_wait");
   const top = winner(face.probabilities);
-  const drops = await analyst.occlusion(face.crop, top);
+  let drops: number[][];
+  try {
+    drops = await analyst.occlusion(face.crop, top);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    delete note.dataset.asked; // the next choice asks again
+    note.textContent = say(error.key, error.values);
+    return;
+  }
   const flat = drops.flat();
   const greatest = Math.max(...flat);
   const shades = drops.map((row) => row.map((drop) => (0.75 * Math.max(0, drop)) / Math.max(greatest, FLAT)));
