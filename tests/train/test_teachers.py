@@ -10,6 +10,7 @@ from train import augmentation
 from train.config import ConfigError, TrainConfig, load_config, to_yaml
 from train.loop import Loop
 from train.model import Normalisation, build_model
+from train.score_teachers import rows
 from train.teachers import Teachers
 
 
@@ -53,6 +54,28 @@ def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
     assert not any(parameter.requires_grad for parameter in teachers.parameters())
     assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0] and "weights" not in teachers.lineage[0]
     assert "at 48 px from the weights of earlier, seed 0" in teachers.lineage[1]
+
+
+def test_teachers_are_scored_each_and_averaged_and_with_the_mirror_image(tmp_path):
+    networks = [finished_run(tmp_path / name, seed) for seed, name in enumerate("ab")]
+    images = torch.randint(0, 256, (40, 48, 48), dtype=torch.uint8)
+    labels = torch.arange(40) % 7
+
+    def answers(pictures):
+        grey = Normalisation()(pictures.unsqueeze(1).float() / 255)
+        return [network(grey).softmax(1) for network in networks]
+
+    def right(probabilities):
+        return f"{(probabilities.argmax(1) == labels).float().mean().item():.2%}"
+
+    single, mirrored = answers(images), answers(images.flip(2))
+    found = list(rows([tmp_path / "a", tmp_path / "b"], images.numpy(), labels.numpy()))
+    assert [line[0] for line in found] == ["a", "b", "all 2 averaged"]
+    expected = [*zip(single, mirrored, strict=True), (sum(single) / 2, sum(mirrored) / 2)]
+    for line, (one, other) in zip(found, expected, strict=True):
+        assert [line[1], line[4]] == [right(one), right(one + other)]
+        loss = torch.nn.functional.nll_loss(one.log(), labels).item()
+        assert float(line[3]) == pytest.approx(loss, abs=1e-3)
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):

@@ -1,0 +1,58 @@
+"""What teachers know of the validation split, each by itself and all averaged, as a student hears them.
+
+    python -m train.score_teachers --data PATH --teachers runs/teacher2 runs/teacher3
+
+A teacher is not exported, and never sees a test split.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from train.config import ConfigError
+from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
+from train.metrics import selection_figures
+from train.teachers import Teachers
+
+BATCH = 256
+
+
+def probabilities(teachers, images):
+    """float32 [n, K] of grey `images` uint8 [n, h, w]."""
+    batches = torch.from_numpy(images).unsqueeze(1).split(BATCH)
+    return torch.cat([teachers(batch.float() / 255) for batch in batches])
+
+
+def rows(runs, images, labels):
+    """[name, accuracy, macro F1, loss, accuracy with the mirror image] of each run, then of all together."""
+    answers = []
+    for run in runs:
+        teacher = Teachers([run], len(LABEL_NAMES))
+        answers.append((run.name, probabilities(teacher, images), probabilities(teacher, images[:, :, ::-1].copy())))
+    if len(answers) > 1:
+        mean = [torch.stack([answer[part] for answer in answers]).mean(0) for part in (1, 2)]
+        answers.append((f"all {len(runs)} averaged", *mean))
+    for name, single, mirrored in answers:
+        figures = selection_figures(single.log().numpy(), labels)
+        both = selection_figures((single + mirrored).div(2).log().numpy(), labels)
+        yield [name, f"{figures['accuracy']:.2%}", f"{figures['macro_f1']:.2%}", f"{figures['loss']:.3f}",
+               f"{both['accuracy']:.2%}"]  # fmt: skip
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_data_flags(parser)
+    parser.add_argument("--teachers", nargs="+", type=Path, required=True, metavar="RUN", help="folders of runs")
+    args = parser.parse_args(arguments)
+    try:
+        split = as_arrays(load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus)["validation"])
+        lines = list(rows(args.teachers, split.images, split.labels))
+    except (ConfigError, SourceError) as error:
+        raise SystemExit(f"train.score_teachers: {error}") from None
+    for line in [["teacher", "accuracy", "macro F1", "loss", "with the mirror image"], *lines]:
+        print("{:24} {:>9} {:>9} {:>6} {:>22}".format(*line))
+
+
+if __name__ == "__main__":
+    main()
