@@ -52,7 +52,9 @@ see in each. An expression is not a feeling; see the model's card for what it re
 
 {model}
 
-Nothing that you upload is kept. Published by `python -m space.publish`; the code is under Apache-2.0.
+What you upload is removed after about two minutes, and nothing is sent on.
+
+Published by `python -m space.publish`; the code is under Apache-2.0.
 """
 
 

@@ -117,9 +117,10 @@ def load_weights(model, path):
 
 def describe(training):
     """One sentence on an earlier run, for the lineage of the next."""
+    epochs = training.get("epochs")
     return (
-        f"{training.get('date')}: {training.get('epochs')} epochs, {training.get('pictures_seen')} pictures,"
-        f" {training.get('seconds', 0):.0f} s, seed {training.get('seed')}, on {training.get('hardware')}"
+        f"{training.get('date')}: {epochs} epoch{'' if epochs == 1 else 's'}, {training.get('pictures_seen', 0):,}"
+        f" pictures, {training.get('seconds', 0):.0f} s, seed {training.get('seed')}, on {training.get('hardware')}"
     )
 
 
