@@ -5,7 +5,7 @@ DATA ?= ../shared/data/fer2013
 BIN := $(VENV)/bin
 # tests whose processes take one core each; the others watch the clock, or share a browser
 SIDE_BY_SIDE = tests/hub tests/model_card tests/train
-# a step on the CPU takes a third more without: glibc gives torch's large tensors back to the system after each use
+# a step on the CPU takes longer without (benchmarks/allocator.py): glibc gives torch's large tensors back to the system after each use
 TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592
 
 .PHONY: app static test soak train quality style audit
