@@ -132,9 +132,10 @@ class Loop:
         since = max([start, *(first for first, _ in self.config.size_schedule[-1:])])
         while self.progress.epoch < end and not self.progress.out_of_patience(patience, since):
             self.epoch(model, optimizer, number, frozen, start, end)
-        self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        # else `prepare` takes the network for prepared, and the next stage is trained without mixed precision
-        vars(self.model).pop("_is_accelerate_prepared", None)
+        # What `prepare` left on the network, or the next stage is trained without mixed precision. Not unwrap_model: it
+        # binds a compiled network's own forward a second time.
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+            vars(self.model).pop(name, None)
         self.accelerator.free_memory()
 
     # One epoch

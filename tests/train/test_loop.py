@@ -96,12 +96,15 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path):
         make(tmp_path, seed=1).fit(resume=True)
 
 
-def test_every_stage_computes_in_the_precision_asked_for(tmp_path):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_every_stage_computes_in_the_precision_asked_for(compiled, tmp_path, monkeypatch):
     """Accelerate takes a network that it has seen for prepared: the second stage would be in full precision."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))  # Inductor takes 40 s
     AcceleratorState._reset_state(reset_partial_state=True)
     try:
         process = accelerate.Accelerator(cpu=True, mixed_precision="bf16")
-        loop = make(tmp_path, dataclasses.replace(CONFIG, epochs=(1, 1), size_schedule=()), process=process)
+        config = dataclasses.replace(CONFIG, epochs=(1, 1), size_schedule=(), compile=compiled)
+        loop = make(tmp_path, config, process=process)
         types = []
         loop.model.get_classifier().register_forward_hook(lambda module, inputs, output: types.append(output.dtype))
         loop.fit()
