@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.report import machine, publish, table
+from benchmarks.report import machine, publish, ratio, table
 from benchmarks.training import our_step, pictures_a_second, recipe_and_arrays, started_process
 
 ROUNDS, STEPS = 3, 16
@@ -47,8 +47,7 @@ def comparison(data):
             figures[way].append(float(done.stdout.split()[-1]))
     first, rows = next(iter(figures.values())), []
     for way, values in figures.items():
-        parts = [value / other for value, other in zip(values, first, strict=True)]
-        times = f"{statistics.median(parts):.2f} ({min(parts):.2f}-{max(parts):.2f})" if values is not first else "1"
+        times = ratio(values, first) if values is not first else "1"
         rows.append([way, f"{statistics.median(values):.0f}", times])
     return table(["memory of torch's tensors", "pictures/s", "times as fast, median (range)"], rows)
 

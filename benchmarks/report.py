@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def table(header, rows):
     """A Markdown table; numbers to the right, the first column to the left."""
     lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def ratio(values, others):
+    """Median and range of `values` as parts of `others`, taken in the same rounds."""
+    parts = [value / other for value, other in zip(values, others, strict=True)]
+    return f"{statistics.median(parts):.2f} ({min(parts):.2f}-{max(parts):.2f})"
 
 
 def machine():

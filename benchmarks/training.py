@@ -9,7 +9,6 @@ where there is one. The recipe is train/configs/scratch.yaml at its `input_size`
 """
 
 import argparse
-import ctypes
 import dataclasses
 import datetime
 import logging
@@ -17,7 +16,6 @@ import os
 import platform
 import statistics
 import tempfile
-import threading
 import time
 from itertools import chain, repeat
 from pathlib import Path
@@ -30,7 +28,8 @@ from torch.utils.data import DataLoader
 from torchvision import datasets as folders
 from torchvision import transforms
 
-from benchmarks.report import publish, table
+from benchmarks.peak_memory import PeakMemory
+from benchmarks.report import publish, ratio, table
 from train.config import load_config
 from train.data import LABEL_NAMES, as_arrays, load_fer2013
 from train.loop import Loop
@@ -172,47 +171,6 @@ def take_turns(steps, batch_size, rounds=ROUNDS):
     return {way: values[1:] for way, values in figures.items()}
 
 
-class PeakMemory:
-    """Peak megabytes within a `with` block beyond what was held before it: of this process and its children (their
-    proportional shares, sampled), or what torch had allocated on the GPU."""
-
-    def __enter__(self):
-        ctypes.CDLL(None).malloc_trim(0)  # what earlier blocks left
-        self.before = self.megabytes = held_megabytes()
-        self.over = threading.Event()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        self.sampler = threading.Thread(target=self.sample)
-        self.sampler.start()
-        return self
-
-    def sample(self):
-        while not self.over.wait(0.1):
-            self.megabytes = max(self.megabytes, held_megabytes())
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.sampler.join()
-        self.megabytes = max(self.megabytes, held_megabytes())
-        peak = torch.cuda.max_memory_allocated() / 1e6 if torch.cuda.is_available() else self.megabytes
-        self.megabytes = peak - self.before
-
-
-def held_megabytes():
-    if torch.cuda.is_available():
-        return torch.cuda.memory_allocated() / 1e6
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return sum(map(proportional_kilobytes, ["self", *children])) / 1024
-
-
-def proportional_kilobytes(pid):
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (OSError, ProcessLookupError):  # a child that has just ended
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
-
-
 def recipe_and_arrays(data):
     """(the recipe at one size, the train split's arrays)."""
     config = dataclasses.replace(load_config(RECIPE), size_schedule=(), pretrained="none", teachers=())
@@ -236,8 +194,7 @@ def comparison(config, process, arrays, folder):
     figures = take_turns(steps, config.batch_size)
     rows = []
     for way, text in WAYS.items():
-        parts = [own / limit for own, limit in zip(figures[way], figures["limit"], strict=True)]
-        spread = f"{statistics.median(parts):.2f} ({min(parts):.2f}-{max(parts):.2f})" if way != "limit" else "1"
+        spread = ratio(figures[way], figures["limit"]) if way != "limit" else "1"
         rows.append([text, f"{statistics.median(figures[way]):.0f}", spread, f"{memory[way]:,.0f} MB"])
     header = ["way of training", "pictures/s", "of the limit, median (range)", "peak memory"]
     logger.info("compared:\n%s", table(header, rows))

@@ -233,24 +233,9 @@ class Loop:
                 " a lower learning rate or mixed_precision: no may help"
             )
         figures = selection_figures(logits, self.validation_labels)
-        progress.seconds += time.monotonic() - started
-        progress.history.append(
-            {
-                "epoch": progress.epoch + 1,
-                "stage": STAGES[number],
-                "input_size": size,
-                "learning_rate": rate,
-                "train_loss": progress.loss_sum / steps,
-                **{f"validation_{name}": value for name, value in figures.items()},
-                "seconds": round(progress.epoch_seconds + time.monotonic() - started, 1),
-            }
-        )
-        if len(progress.history) > 1 and progress.history[-2]["input_size"] != size:
-            progress.best = -math.inf  # figures at another input size do not compare
-        if figures[self.config.selection_metric] > progress.best:
-            progress.best, progress.best_epoch = figures[self.config.selection_metric], progress.epoch
+        seconds = time.monotonic() - started
+        if progress.end_epoch(number, size, rate, steps, figures, seconds, self.config.selection_metric):
             self.save_best()
-        progress.epoch, progress.step, progress.loss_sum, progress.epoch_seconds = progress.epoch + 1, 0, 0.0, 0.0
         self.report(progress.history[-1])
         self.save(optimizer)
         if self.wished(self.stop_signal is not None)[0]:  # asked for since the last step

@@ -7,14 +7,12 @@ PATH is a folder with train_*.parquet and val.parquet, columns `image` and `labe
 """
 
 import argparse
-import io
 import logging
 from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from train.config import ConfigError
@@ -25,7 +23,7 @@ from train.loss import soft_targets
 from train.model import build_model
 from train.score import write_metrics
 from train.seeds import mixed_seed
-from train.sources import SourceError
+from train.sources import SourceError, decode_grey
 
 logger = logging.getLogger("train")
 
@@ -63,11 +61,7 @@ def read_split(split, where, limit):
     images = np.empty((len(labels), SIZE, SIZE), np.uint8)
     cells = split.cast_column("image", datasets.Image(decode=False))["image"]
     for number, cell in enumerate(tqdm(cells, desc=where, unit="pictures")):
-        try:
-            with Image.open(io.BytesIO(cell["bytes"])) as opened:
-                grey = np.asarray(opened.convert("L"))
-        except (OSError, TypeError, ValueError) as error:
-            raise SourceError(f"{where} row {number + 1}: a broken picture: {error}") from None
+        grey = np.asarray(decode_grey(cell, f"{where} row {number + 1}"))
         if grey.shape != (SIZE, SIZE):
             raise SourceError(f"{where} row {number + 1}: {grey.shape[1]}x{grey.shape[0]} pixels, not {SIZE}x{SIZE}")
         images[number] = grey

@@ -24,6 +24,29 @@ class Progress:
     best_epoch: int = -1
     history: list = field(default_factory=list)
 
+    def end_epoch(self, stage, size, rate, steps, figures, seconds, metric):
+        """Enter the epoch of `steps` into the history and stand before the next; whether it was the best so far by
+        validation's `metric`. `seconds` are those of its validation; figures at another input size do not compare."""
+        if self.history and self.history[-1]["input_size"] != size:
+            self.best = -math.inf
+        self.seconds += seconds
+        self.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "stage": STAGES[stage],
+                "input_size": size,
+                "learning_rate": rate,
+                "train_loss": self.loss_sum / steps,
+                **{f"validation_{name}": value for name, value in figures.items()},
+                "seconds": round(self.epoch_seconds + seconds, 1),
+            }
+        )
+        better = figures[metric] > self.best
+        if better:
+            self.best, self.best_epoch = figures[metric], self.epoch
+        self.epoch, self.step, self.loss_sum, self.epoch_seconds = self.epoch + 1, 0, 0.0, 0.0
+        return better
+
     def out_of_patience(self, patience, start):
         """Whether `patience` epochs (None: any number) since epoch `start` have passed without a better figure."""
         return bool(patience) and self.epoch - max(self.best_epoch + 1, start) >= patience

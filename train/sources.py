@@ -256,6 +256,17 @@ def class_number(name, where):
     return LABEL_NAMES.index(plain)
 
 
+def decode_grey(data, where):
+    """Grey Pillow picture of an encoded one, or of a cell of parquet that holds one under "bytes". Raises SourceError
+    naming `where`."""
+    try:
+        data = data["bytes"] if isinstance(data, dict) else data
+        with Image.open(io.BytesIO(data)) as opened:
+            return opened.convert("L")
+    except (UnidentifiedImageError, OSError, SyntaxError, TypeError, KeyError, ValueError) as error:
+        raise SourceError(f"{where}: a broken picture: {error}") from None
+
+
 class Decoder:
     """Encoded pictures to grey uint8 [48, 48]; the first one of another size is told of, all are resized."""
 
@@ -263,13 +274,8 @@ class Decoder:
         self.warned = False
 
     def decode(self, data, where):
-        """`data` is an encoded picture, or a cell of parquet that holds one under "bytes"."""
-        try:
-            data = data["bytes"] if isinstance(data, dict) else data
-            with Image.open(io.BytesIO(data)) as opened:
-                image = opened.convert("L")
-        except (UnidentifiedImageError, OSError, SyntaxError, TypeError, KeyError, ValueError) as error:
-            raise SourceError(f"{where}: a broken picture: {error}") from None
+        """`data` as `decode_grey` takes it."""
+        image = decode_grey(data, where)
         if image.size != (SIZE, SIZE):
             if not self.warned:
                 logger.warning(
