@@ -38,6 +38,7 @@ def comparison(data):
     """Markdown table of both ways."""
     tunables = re.search(r"^TUNABLES = (\S+)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE)[1]
     plain = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    plain["CUDA_VISIBLE_DEVICES"] = ""  # the allocator is the CPU's
     ways = {"glibc as it comes": plain, "`GLIBC_TUNABLES` as in the Makefile": plain | {"GLIBC_TUNABLES": tunables}}
     command = [sys.executable, "-m", "benchmarks.allocator", "--data", data, "--speed"]
     figures = {way: [] for way in ways}

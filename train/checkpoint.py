@@ -55,7 +55,9 @@ def save_checkpoint(folder, state, step, keep):
     """Write `state` as the checkpoint of optimizer step `step`, then delete all but the newest `keep`."""
     folder = Path(folder)
     write_atomically(folder / f"step-{step:09d}.pt", lambda path: torch.save(state, path))
-    for old in checkpoints(folder)[:-keep]:
+    paths = checkpoints(folder)
+    own = paths.index(folder / f"step-{step:09d}.pt") + 1  # later ones could not be read, or the run would be past them
+    for old in paths[own:] + paths[:own][:-keep]:
         old.unlink()
     for left_over in folder.glob(".step-*.tmp"):  # of a process that was killed while it wrote
         left_over.unlink(missing_ok=True)

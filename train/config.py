@@ -216,6 +216,12 @@ def load_config(path=None, overrides=None):
 def coerce(name, value, declared):
     """YAML and flags have lists and whole numbers where the dataclass has tuples and floats."""
     kind, default = str(declared.type), declared.default
+    if value is False and declared.type is str:
+        value = "no"  # YAML reads a bare `no` as false
+    if value == "none" and "None" in kind:
+        value = None  # as the help texts have it
+    if isinstance(value, str) and kind.startswith("tuple[str"):
+        value = [value]
     try:
         if value is None:
             if "None" not in kind:

@@ -120,14 +120,13 @@ def data_beside(config):
     return names
 
 
-def describe_run(config, progress, lineage, looks):
+def describe_run(config, progress, lineage, looks, script=("train/train.py",)):
+    """The `training` part of metrics.json; `script` is what `accelerate launch` was given before the flags."""
     return {
         "seed": config.seed,
         "commit": commit(),
         # a run that was resumed is the run that was begun
-        "command": shlex.join(
-            ["accelerate", "launch", "train/train.py", *portable(a for a in sys.argv[1:] if a != "--resume")]
-        ),
+        "command": shlex.join(["accelerate", "launch", *script, *portable(a for a in sys.argv[1:] if a != "--resume")]),
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(),
         "seconds": round(progress.seconds, 1),

@@ -23,6 +23,7 @@ from train.teachers import finished_run
 
 logger = logging.getLogger("train")
 
+VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
 WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to")  # on the weights: may change on resuming
 
 
@@ -123,6 +124,24 @@ def check_same_split(config, folder, field):
             "%s: %s was trained with limit %s, this run has %s: its validation split may hold pictures learnt there",
             field, folder, other.get("limit"), config.limit,
         )  # fmt: skip
+
+
+def check_same_pictures(config, own, output):
+    """Warn where weights or teachers were validated on other pictures than this run, whose validation split has the
+    fingerprint `own`: the split follows the rows' order, which differs between layouts of FER-2013."""
+    folders = [Path(run) for run in config.teachers]
+    folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
+    for folder in folders:
+        views = stored_metrics(folder).get("splits", {}).get("validation", {}).values()
+        known = {view["data_fingerprint"] for view in views}
+        if (folder / VALIDATION).is_file():
+            known.add((folder / VALIDATION).read_text().strip())
+        if known and own not in known:
+            logger.warning(
+                "%s was validated on other pictures (another layout of FER-2013, or another limit): this run's"
+                " validation split may hold pictures learnt there, and its figures be too good", folder,
+            )  # fmt: skip
+    write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
 
 
 def keep_or_refuse(args, config, command):

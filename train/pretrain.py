@@ -45,7 +45,10 @@ def load_tiny_imagenet(folder, limit=None):
     if absent:
         expected = " and ".join(patterns.values())
         raise SourceError(f"{folder}: nothing to read for {', '.join(absent)}; expected {expected}")
-    found = datasets.load_dataset("parquet", data_files=files)
+    try:
+        found = datasets.load_dataset("parquet", data_files=files)
+    except (datasets.exceptions.DatasetsError, OSError, ValueError) as error:  # pyarrow's are ValueErrors
+        raise SourceError(f"{folder}: can't be read as parquet: {error}") from None
     return {name: read_split(split, f"{folder} {name}", limit) for name, split in found.items()}
 
 
@@ -85,13 +88,20 @@ def pretrain(args, config, process):
         config, process, model, normalisation, (images, targets, torch.ones(len(labels))), splits["validation"],
         args.output,
     )  # fmt: skip
+    if process.is_main_process:  # best.safetensors may be taken before the end
+        write_provenance(args.output, config, loop.progress, [f"pretrained on {NAME}, not to its end:"])
     loop.fit(resume=args.resume)
     if process.is_main_process:
         right = loop.progress.history[loop.progress.best_epoch]["validation_accuracy"]
         lineage = [f"pretrained on {NAME} (200 classes, made grey), {right:.1%} of its validation pictures right:"]
-        training = describe_run(config, loop.progress, lineage, looks=0) | {"datasets": [NAME]}
-        write_metrics(args.output, {"schema_version": 1, "training": training, "splits": {}})
+        write_provenance(args.output, config, loop.progress, lineage)
         logger.info("fine-tune with --pretrained %s", args.output / "best.safetensors")
+
+
+def write_provenance(folder, config, progress, lineage):
+    """metrics.json beside the weights: what a run that begins from them takes over into its own."""
+    training = describe_run(config, progress, lineage, looks=0, script=("-m", "train.pretrain"))
+    write_metrics(folder, {"schema_version": 1, "training": training | {"datasets": [NAME]}, "splits": {}})
 
 
 def main(arguments=None):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from train.config import ConfigError
+from train.config import ConfigError, load_config
 from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
 from train.metrics import selection_figures
-from train.teachers import Teachers
+from train.teachers import Teachers, finished_run
 
 BATCH = 256
 
@@ -40,13 +40,26 @@ def rows(runs, images, labels):
                f"{both['accuracy']:.2%}"]  # fmt: skip
 
 
+def split_options(runs):
+    """How `runs` set validation apart, for `load_fer2013`. Raises ConfigError where they differ in it."""
+    configs = [load_config(finished_run(run) / "train_config.yaml") for run in runs]
+    ways = {(one.validation_fraction, one.split_seed, one.limit) for one in configs}
+    if len(ways) > 1:
+        raise ConfigError("the runs set different pictures apart (validation_fraction, split_seed or limit)")
+    return dict(zip(("validation_fraction", "seed", "limit"), ways.pop(), strict=True))
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_data_flags(parser)
     parser.add_argument("--teachers", nargs="+", type=Path, required=True, metavar="RUN", help="folders of runs")
     args = parser.parse_args(arguments)
     try:
-        split = as_arrays(load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus)["validation"])
+        options = split_options(args.teachers)
+        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
+        if "validation" not in splits:
+            raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        split = as_arrays(splits["validation"])
         lines = list(rows(args.teachers, split.images, split.labels))
     except (ConfigError, SourceError) as error:
         raise SystemExit(f"train.score_teachers: {error}") from None

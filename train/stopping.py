@@ -17,7 +17,8 @@ class TrainingStopped(Exception):
 def follow_launcher():
     """Get SIGTERM when `accelerate launch` ends (Linux): it passes no signal on to its one process, which would train
     on by itself after `kill` or `timeout` ended the launcher."""
-    if sys.platform == "linux" and b"accelerate" in Path(f"/proc/{os.getppid()}/cmdline").read_bytes():
+    parent = Path(f"/proc/{os.getppid()}/cmdline")  # not there for the first process of a container
+    if sys.platform == "linux" and parent.exists() and b"accelerate" in parent.read_bytes():
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -30,10 +30,10 @@ import tempfile
 
 from hub.commit import HubError
 from model_card.figures import draw_curves
-from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
+from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.energy import EnergyMeter
 from train.finish import finish
-from train.launch import add_run_flags, read_config, run
+from train.launch import add_run_flags, check_same_pictures, read_config, run
 from train.loop import Loop
 from train.loss import class_weights, soft_targets
 from train.model import build_model
@@ -99,6 +99,8 @@ def train_and_export(args, config, process):
             if name != "train"
         }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
+    if process.is_main_process and not args.dry_run:
+        check_same_pictures(config, fingerprint(splits["validation"]), args.output)
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
 

@@ -72,3 +72,12 @@ def test_a_full_disk_is_a_clear_error_and_the_older_checkpoint_still_works(tmp_p
     )
     assert load_newest(tmp_path) == {"step": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_broken_newest_checkpoint_does_not_cost_the_next_one(tmp_path):
+    """It is passed over, and the run that goes on from the one before must not delete what it saves."""
+    save_checkpoint(tmp_path, {"step": 200}, 200, keep=2)
+    (tmp_path / "step-000000300.pt").write_bytes(b"cut")
+    save_checkpoint(tmp_path, {"step": 250}, 250, keep=1)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-000000250.pt"]
+    assert load_newest(tmp_path) == {"step": 250}

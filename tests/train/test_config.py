@@ -1,11 +1,12 @@
 """The configuration: read, overridden, refused, written back."""
 
+import argparse
 from pathlib import Path
 
 import pytest
 import yaml
 
-from train.config import ConfigError, TrainConfig, load_config, to_yaml
+from train.config import ConfigError, TrainConfig, add_flags, flag_overrides, load_config, to_yaml
 
 CONFIGS = sorted((Path(__file__).parents[2] / "train" / "configs").glob("*.yaml"))
 
@@ -67,3 +68,22 @@ def test_size_schedule():
 
 def test_yaml_is_plain(tmp_path):
     assert yaml.safe_load(to_yaml(TrainConfig()))["epochs"] == [2, 20]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("mixed_precision", "no", "no"),  # YAML reads it as false
+        ("limit", "none", None),
+        ("class_weights", "none", None),
+        ("gradient_clip", "null", None),
+        ("pretrained", "none", "none"),
+        ("teachers", "runs/a", ("runs/a",)),
+        ("report_to", "trackio", ("trackio",)),
+    ],
+)
+def test_a_flag_says_what_its_help_says(flag, value, expected):
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    config = load_config(None, flag_overrides(parser.parse_args([f"--{flag}", value])))
+    assert getattr(config, flag) == expected

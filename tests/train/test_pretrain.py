@@ -1,9 +1,11 @@
 """Pretraining on the real Tiny-ImageNet as a process, and the fine-tuning that goes on from its weights."""
 
+import argparse
 import io
 import json
 import subprocess
 
+import accelerate
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,8 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from train.pretrain import load_tiny_imagenet
+from train.config import TrainConfig
+from train.loop import Loop
+from train.pretrain import load_tiny_imagenet, pretrain
 from train.sources import SourceError
+from train.stopping import TrainingStopped
 
 TINY = ("--architecture", "test_efficientnet", "--input_size", "32", "--batch_size", "16", "--cpu_threads", "1")
 
@@ -47,6 +52,8 @@ def test_fine_tuning_goes_on_from_the_pretrained_backbone_and_says_so(launch, sh
     training = json.loads((tuned / "export" / "metrics.json").read_text())["training"]
     assert training["datasets"] == ["FER-2013 Training", "Tiny-ImageNet"]
     assert "Tiny-ImageNet" in training["lineage"][0] and "2 epochs, 800 pictures" in training["lineage"][1]
+    command = json.loads((pretrained / "metrics.json").read_text())["training"]["command"]
+    assert command.startswith("accelerate launch -m train.pretrain --config train/configs/pretrain.yaml")
     # the frozen warm-up leaves the pretrained backbone as it is, so its first checkpoint still holds it
     first = torch.load(sorted((tuned / "checkpoints").glob("*.pt"))[0], weights_only=True)["model"]
     state = torch.load(sorted((pretrained / "checkpoints").glob("*.pt"))[-1], weights_only=True)
@@ -95,3 +102,23 @@ def test_a_limit_keeps_all_classes(shared_data):
     images, labels = load_tiny_imagenet(shared_data / "tiny_imagenet", limit=400)["train"]
     assert images.shape == (400, 64, 64) and images.dtype == np.uint8
     assert len(np.unique(labels)) == 200
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path):
+    (tmp_path / "train_0.parquet").write_bytes(b"no parquet")
+    write(tmp_path, "val", [(picture(), 0)])
+    with pytest.raises(SourceError, match="can't be read as parquet"):
+        load_tiny_imagenet(tmp_path)
+
+
+def test_pretraining_that_was_stopped_still_says_what_it_learnt_from(shared_data, tmp_path, monkeypatch):
+    def stop(loop, resume):
+        raise TrainingStopped
+
+    monkeypatch.setattr(Loop, "fit", stop)
+    config = TrainConfig(architecture="test_efficientnet", limit=200, class_weights=None)
+    args = argparse.Namespace(data=shared_data / "tiny_imagenet", output=tmp_path, resume=False)
+    with pytest.raises(TrainingStopped):
+        pretrain(args, config, accelerate.Accelerator(cpu=True))
+    training = json.loads((tmp_path / "metrics.json").read_text())["training"]
+    assert training["datasets"] == ["Tiny-ImageNet"] and "not to its end" in training["lineage"][0]

@@ -8,9 +8,10 @@ from safetensors.torch import save_file
 
 from train import augmentation
 from train.config import ConfigError, TrainConfig, load_config, to_yaml
+from train.data import as_arrays, load_fer2013
 from train.loop import Loop
 from train.model import Normalisation, build_model
-from train.score_teachers import rows
+from train.score_teachers import main, rows
 from train.teachers import Teachers
 
 
@@ -76,6 +77,27 @@ def test_teachers_are_scored_each_and_averaged_and_with_the_mirror_image(tmp_pat
         assert [line[1], line[4]] == [right(one), right(one + other)]
         loss = torch.nn.functional.nll_loss(one.log(), labels).item()
         assert float(line[3]) == pytest.approx(loss, abs=1e-3)
+
+
+def test_teachers_are_scored_on_what_they_themselves_set_apart(shared_data, tmp_path, capsys):
+    finished_run(tmp_path / "a", 0, limit=120, split_seed=3)
+    finished_run(tmp_path / "b", 1, limit=120, split_seed=4)
+    main(["--data", str(shared_data / "fer2013"), "--teachers", str(tmp_path / "a")])
+    split = load_fer2013(shared_data / "fer2013", limit=120, seed=3)["validation"]
+    own = list(rows([tmp_path / "a"], as_arrays(split).images, as_arrays(split).labels))
+    assert capsys.readouterr().out.splitlines()[1].split() == own[0]
+    with pytest.raises(SystemExit, match="set different pictures apart"):
+        main(["--data", str(shared_data / "fer2013"), "--teachers", str(tmp_path / "a"), str(tmp_path / "b")])
+
+
+def test_a_teacher_that_has_not_run_to_its_end_is_told_of(tmp_path, caplog):
+    finished_run(tmp_path / "a", 0)
+    Teachers([tmp_path / "a"], 7)
+    assert "has not run to its end" in caplog.text
+    caplog.clear()
+    (tmp_path / "a" / "training_curves.png").touch()
+    Teachers([tmp_path / "a"], 7)
+    assert not caplog.text
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):

@@ -93,7 +93,7 @@ def test_it_leaves_exactly_the_model_folder_and_the_runs_own_files(finished):
     assert files(output / "export") == FOLDER
     others = {name for name in files(output) if not name.startswith(("export/", "fer/"))}
     steps = sorted(name for name in others if name.startswith("checkpoints/"))
-    assert len(steps) == 2 and others - set(steps) == {"train_config.yaml", "best.safetensors"}
+    assert len(steps) == 2 and others - set(steps) == {"train_config.yaml", "best.safetensors", "validation.sha256"}
     assert any("tfevents" in name for name in files(output / "fer"))
     assert Image.open(output / "export" / "figures" / "training_curves.png").size[0] > 400
 
@@ -213,6 +213,27 @@ for arguments, bytes_a_file in json.loads(sys.argv[1]):
     AcceleratorState._reset_state(reset_partial_state=True)  # one run's precision would bind the next one's
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 """
+
+
+def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer2013, tmp_path):
+    """Batch norms, bf16, accumulation, a frozen backbone, two processes: the warm-up moves the classifier alone."""
+    recipe = ("--architecture", "test_efficientnet", "--mixed_precision", "bf16", "--gradient_accumulation", "2")
+    begun = launch(*arguments(fer2013, tmp_path / "begun", *recipe, "--epochs", "[0, 1]", "--score", "validation"))
+    said = begun.communicate()[1]
+    assert begun.returncode == 0, said[-3000:]
+    best = tmp_path / "begun" / "best.safetensors"
+    extra = (*recipe, "--pretrained", str(best), "--limit", "110", "--keep_checkpoints", "100", "--score", "validation")
+    process = launch(*arguments(fer2013, tmp_path / "two", *extra), processes=2)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    assert "pictures learnt there" in said  # another limit, another validation split
+    states = [torch.load(one, weights_only=True) for one in sorted((tmp_path / "two" / "checkpoints").glob("*.pt"))]
+    warm = next(one for one in states if (one["progress"]["epoch"], one["progress"]["step"]) == (1, 0))["model"]
+    first = load_file(best)
+    first["conv_stem.weight"] = first["conv_stem.weight"].mean(1, keepdim=True).expand(-1, 3, -1, -1)  # as it begins
+    moved = {name for name in first if not warm[name].allclose(first[name], atol=1e-6)}
+    assert moved == {"classifier.weight", "classifier.bias"}
+    assert not states[-1]["model"]["bn1.running_mean"].equal(first["bn1.running_mean"])
 
 
 def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_environment, fer2013, tmp_path):
