@@ -45,7 +45,7 @@ class TrainConfig:
     early_stopping: int | None = option(
         None, "stop after so many epochs of fine-tuning without a better validation figure; none: never"
     )
-    selection_metric: str = option("accuracy", "the validation figure that chooses the weights: accuracy or macro_f1")
+    selection_metric: str = option("accuracy", "the validation figure that chooses the weights: accuracy, macro_f1 or loss")
 
     # Optimisation
     batch_size: int = option(64, "pictures of one optimizer step, over all processes and accumulation steps")
@@ -65,6 +65,9 @@ class TrainConfig:
         (0.5, 3.0), "inverse class frequency clipped to this range, then normalised to a mean of 1 a picture; none: off"
     )
     ferplus_weight: float = option(0.0, "part of the target that comes from FER+'s votes, 0-1")
+    ferplus_target: str = option(
+        "votes", "what they say: the classes voted for (votes), or the label of pictures voted on like this (labels)"
+    )
     small_loss_drop: float = option(
         0.0, "part of a process's batch with the largest loss that is not learnt, against wrong labels, 0-0.5"
     )
@@ -186,7 +189,8 @@ TRACKERS = ("wandb", "trackio")
 CHOICES = {
     "optimizer": ("adamw", "sgd"),
     "mixed_precision": ("no", "fp16", "bf16"),
-    "selection_metric": ("accuracy", "macro_f1"),
+    "selection_metric": ("accuracy", "macro_f1", "loss"),
+    "ferplus_target": ("votes", "labels"),
 }
 
 

@@ -88,7 +88,8 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
 def looks_so_far(config):
     """How often PublicTest was scored with the weights that this run began from and with those of its teachers."""
     begun = weights_folder(config)
-    folders = (begun, begun / "export", *(Path(run) / "export" for run in config.teachers))
+    teachers = [Path(run) for run in config.teachers]
+    folders = {one.resolve() for one in (begun, begun / "export", *teachers, *(one / "export" for one in teachers))}
     return sum(stored_metrics(one).get("training", {}).get("public_test_looks", 0) for one in folders)
 
 
@@ -115,8 +116,9 @@ def data_beside(config):
         if not before and (folder / "train_config.yaml").is_file():  # a run's own weights
             before = data_beside(load_config(folder / "train_config.yaml"))
         names += [f"whatever {Path(config.pretrained).name} was trained on"] if before is None else before
-    for run in config.teachers:
-        names += data_beside(load_config(Path(run) / "train_config.yaml"))
+    for run in map(Path, config.teachers):
+        learnt_from = stored_metrics(run).get("training", {}).get("datasets")  # of a model folder
+        names += learnt_from or data_beside(load_config(run / "train_config.yaml"))
     return names
 
 

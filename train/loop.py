@@ -27,6 +27,7 @@ from train.checkpoint import (
     save_weights,
 )
 from train.config import ConfigError
+from train.depthwise import ease_depthwise_backward
 from train.loss import soft_target_loss
 from train.metrics import selection_figures
 from train.mixing import mix_batch
@@ -59,6 +60,7 @@ class Loop:
         self.teachers = Teachers(config.teachers, self.targets.shape[1]).to(device) if config.teachers else None
         self.output = output
         self.model.to(device)
+        ease_depthwise_backward(self.model)
         if config.channels_last:
             self.model.to(memory_format=torch.channels_last)
         self.ema = ModelEmaV3(model, decay=config.ema_decay, use_warmup=True) if config.ema_decay else None

@@ -1,6 +1,6 @@
 """Targets and loss. One soft-target loss serves labels, label smoothing, FER+ votes, mixup and class weights alike.
 
-With y the label, v the FER+ votes as a distribution, a their weight, e the smoothing and K classes, the target is
+With y the label, v what FER+'s votes say as a distribution, a their weight, e the smoothing and K classes, the target is
 
     t = (1 - e) * ((1 - a) * onehot(y) + a * v) + e / K
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from train.config import ConfigError
+from train.votes import label_given_votes
 
 # FER+ columns: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not-a-face.
 # Entry k is the column of FER-2013's class k; the last three columns have no class there and are dropped.
@@ -23,20 +24,24 @@ FERPLUS_COLUMNS = (4, 5, 6, 1, 3, 2, 0)
 FERPLUS_FEWEST_VOTES = 3
 
 
-def soft_targets(labels, votes, num_classes, label_smoothing, ferplus_weight):
+def soft_targets(labels, votes, num_classes, label_smoothing, ferplus_weight, ferplus_target="votes"):
     """float32 [n, num_classes] from labels int64 [n] and FER+ votes float32 [n, 10] or None.
 
-    Where fewer than three votes are left for the seven classes, FER-2013's label stands alone.
+    `ferplus_target` "votes" has v as the votes themselves; where fewer than three are left for the seven classes,
+    FER-2013's label stands alone. "labels" has v as P(label | votes) (train/votes.py), of all ten columns.
     Raises ConfigError where FER+ has a weight and there are no votes.
     """
     targets = np.eye(num_classes, dtype=np.float32)[labels]
     if ferplus_weight:
         if votes is None:
             raise ConfigError(f"ferplus_weight is {ferplus_weight}, but the data hold no FER+ votes")
-        kept = votes[:, FERPLUS_COLUMNS]
-        total = kept.sum(1, keepdims=True)
-        mixed = (1 - ferplus_weight) * targets + ferplus_weight * kept / np.maximum(total, 1)
-        targets = np.where(total >= FERPLUS_FEWEST_VOTES, mixed, targets)
+        if ferplus_target == "labels":
+            said, heard = label_given_votes(labels, votes, num_classes), True
+        else:
+            kept = votes[:, FERPLUS_COLUMNS]
+            total = kept.sum(1, keepdims=True)
+            said, heard = kept / np.maximum(total, 1), total >= FERPLUS_FEWEST_VOTES
+        targets = np.where(heard, (1 - ferplus_weight) * targets + ferplus_weight * said, targets)
     return torch.from_numpy((1 - label_smoothing) * targets + label_smoothing / num_classes).float()
 
 

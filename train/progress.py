@@ -41,9 +41,10 @@ class Progress:
                 "seconds": round(self.epoch_seconds + seconds, 1),
             }
         )
-        better = figures[metric] > self.best
+        figure = -figures["loss"] if metric == "loss" else figures[metric]
+        better = figure > self.best
         if better:
-            self.best, self.best_epoch = figures[metric], self.epoch
+            self.best, self.best_epoch = figure, self.epoch
         self.epoch, self.step, self.loss_sum, self.epoch_seconds = self.epoch + 1, 0, 0.0, 0.0
         return better
 

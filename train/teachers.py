@@ -4,6 +4,7 @@
 does not; on a CPU in bf16 it trains more than twice as fast as EfficientNetB2 at 64 px, and learns more a picture.
 """
 
+import hashlib
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -72,13 +73,31 @@ def fer_resnet9(pretrained=False, pretrained_cfg=None, pretrained_cfg_overlay=No
 
 
 def finished_run(folder):
-    """`folder` as a Path. Raises ConfigError where it lacks a run's configuration or weights."""
+    """`folder`, of a run or of an exported model, as a Path. Raises ConfigError where it is neither."""
     folder = Path(folder)
-    if not (folder / "train_config.yaml").is_file() or not (folder / "best.safetensors").is_file():
-        raise ConfigError(f"teachers: {folder} is no finished run: it needs train_config.yaml, best.safetensors")
+    if not (folder / "train_config.yaml").is_file() or not weights_file(folder).is_file():
+        raise ConfigError(
+            f"teachers: {folder} is no finished run: it needs train_config.yaml, best.safetensors; and no model folder"
+        )
+    if weights_file(folder).name == "model.safetensors":
+        return folder
     if not any((folder / name).exists() for name in ("training_curves.png", "export")):  # written after the last epoch
         logger.warning("teachers: %s has not run to its end; it teaches what it knows so far", folder)
     return folder
+
+
+def weights_file(folder):
+    """The weights of a run, or of a model folder, which are calibrated."""
+    exported = folder / "model.safetensors"
+    return exported if exported.is_file() else folder / "best.safetensors"
+
+
+def origin(run, config):
+    """What a teacher's weights are, for the lineage of its students."""
+    file = weights_file(run)
+    if file.name == "model.safetensors":  # a model folder has a lineage of its own
+        return f"at {config.input_size} px, weights sha256 {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+    return f"{sum(config.epochs)} epochs at {config.input_size} px{beginning(config)}, seed {config.seed}"
 
 
 def beginning(config):
@@ -94,7 +113,7 @@ class Teachers(nn.Module):
     """The averaged probabilities of trained runs, on the very pictures that the student sees (Beyer et al. 2022)."""
 
     def __init__(self, runs, num_classes):
-        """`runs` are the output folders of training runs; `lineage` then says what they are.
+        """`runs` are output folders of training runs, or exported model folders; `lineage` then says what they are.
 
         Raises ConfigError for one that is no finished run.
         """
@@ -103,14 +122,13 @@ class Teachers(nn.Module):
         for run in map(finished_run, runs):
             config = load_config(run / "train_config.yaml")
             network, _, _ = build_model(replace(config, pretrained="none"), num_classes)
-            normalisation, _ = load_weights(network, run / "best.safetensors")
+            normalisation, _ = load_weights(network, weights_file(run))
             self.networks.append(network.eval().requires_grad_(False).to(memory_format=torch.channels_last))
             self.normalisations.append(normalisation)
             self.configs.append(config)
             parameters = sum(one.numel() for one in network.parameters()) / 1e6
             self.lineage.append(
-                f"taught by {run.name}: {config.architecture}, {parameters:.1f}M parameters,"
-                f" {sum(config.epochs)} epochs at {config.input_size} px{beginning(config)}, seed {config.seed}"
+                f"taught by {run.name}: {config.architecture}, {parameters:.1f}M parameters, {origin(run, config)}"
             )
 
     @torch.no_grad()

@@ -106,7 +106,9 @@ def train_and_export(args, config, process):
 
     torch.manual_seed(mixed_seed(config.seed))
     model, normalisation, lineage = build_model(config, len(LABEL_NAMES))
-    targets = soft_targets(train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, config.ferplus_weight)
+    targets = soft_targets(
+        train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, config.ferplus_weight, config.ferplus_target
+    )
     weights = class_weights(train.labels, len(LABEL_NAMES), config.class_weights)[torch.from_numpy(train.labels)]
     loop = Loop(
         config,
