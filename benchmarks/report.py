@@ -29,7 +29,9 @@ def machine():
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}, no GPU used"
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    vectors = " (AVX-512)" if "avx512f" in flags else " (AVX2)" if "avx2" in flags else ""
+    return f"{len(os.sched_getaffinity(0))} cores of {names[0] if names else platform.machine()}{vectors}, no GPU used"
 
 
 def provenance(folder, module, arguments):

@@ -45,7 +45,7 @@ class TrainConfig:
     early_stopping: int | None = option(
         None, "stop after so many epochs of fine-tuning without a better validation figure; none: never"
     )
-    selection_metric: str = option("accuracy", "the validation figure that chooses the weights: accuracy, macro_f1 or loss")
+    selection_metric: str = option("accuracy", "the validation figure that chooses weights: accuracy, macro_f1 or loss")
 
     # Optimisation
     batch_size: int = option(64, "pictures of one optimizer step, over all processes and accumulation steps")

@@ -17,7 +17,7 @@ def spans(kernel, padding, stride, size_in, size_out):
     """
     found = []
     for tap in range(kernel):
-        first = max(0, -((tap - padding) // stride))  # the first output whose input, first * stride + tap - padding >= 0
+        first = max(0, -((tap - padding) // stride))  # its input is at first * stride + tap - padding >= 0
         last = min(size_out - 1, (size_in - 1 + padding - tap) // stride)
         if first <= last:
             begin = first * stride + tap - padding

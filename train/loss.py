@@ -1,6 +1,6 @@
 """Targets and loss. One soft-target loss serves labels, label smoothing, FER+ votes, mixup and class weights alike.
 
-With y the label, v what FER+'s votes say as a distribution, a their weight, e the smoothing and K classes, the target is
+With y the label, v what FER+ says as a distribution, a its weight, e the smoothing and K classes, the target is
 
     t = (1 - e) * ((1 - a) * onehot(y) + a * v) + e / K
 

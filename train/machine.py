@@ -18,7 +18,9 @@ def hardware():
     if cpuinfo.is_file():
         names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         model = names[0] if names else model
-    return f"{os.cpu_count()} cores of {model}"
+    # a virtual machine may not say which of a maker's generations it has
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{os.cpu_count()} cores of {model} ({vectors})"
 
 
 def commit():

@@ -106,9 +106,8 @@ def train_and_export(args, config, process):
 
     torch.manual_seed(mixed_seed(config.seed))
     model, normalisation, lineage = build_model(config, len(LABEL_NAMES))
-    targets = soft_targets(
-        train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, config.ferplus_weight, config.ferplus_target
-    )
+    voted = (config.ferplus_weight, config.ferplus_target)
+    targets = soft_targets(train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, *voted)
     weights = class_weights(train.labels, len(LABEL_NAMES), config.class_weights)[torch.from_numpy(train.labels)]
     loop = Loop(
         config,

@@ -1,14 +1,16 @@
 """FER-2013's label as FER+'s votes foretell it: P(label | votes), the votes in the language of the labels.
 
-FER+'s annotators name other classes than FER-2013's labels do (they say neutral much more often, fear less), so that the
-votes by themselves teach another task. What the label would be, given the votes, is FER-2013's own task, with less noise than one
-label: the votes are privileged information in the sense of Lopez-Paz et al. (2016), known in training alone.
+FER+'s annotators name other classes than FER-2013's labels do (they say neutral much more often, fear less), so that
+the votes by themselves teach another task. What the label would be, given the votes, is FER-2013's own task, with less
+noise than one label has: privileged information, as Lopez-Paz et al. (2016) call what is known in training alone.
 """
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
+
+from train.config import ConfigError
 
 FOLDS = 5
 
@@ -18,7 +20,12 @@ def label_given_votes(labels, votes, num_classes):
 
     A picture's own label has no part in its row: each is predicted by boosted trees (Friedman 2001) fitted on the other
     folds. Rounded to 1e-3, so that a run which is resumed on another machine finds the same targets.
+    Raises ConfigError for a class with fewer pictures than folds.
     """
+    counts = np.bincount(labels, minlength=num_classes)
+    rare = np.flatnonzero((counts > 0) & (counts < FOLDS)).tolist()
+    if rare:
+        raise ConfigError(f"ferplus_target: labels needs {FOLDS} pictures of a class or none; class {rare} has fewer")
     trees = HistGradientBoostingClassifier(
         learning_rate=0.05, max_iter=150, max_leaf_nodes=8, l2_regularization=1.0, early_stopping=False, random_state=0
     )

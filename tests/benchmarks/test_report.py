@@ -54,7 +54,7 @@ def test_figures_name_command_machine_and_weights(tmp_path):
     assert hashlib.sha256(b"weights").hexdigest()[:12] in text and "cores" in text and "/home" not in text
 
 
-@pytest.mark.parametrize("section", ["inference", "app", "load", "training", "allocator", "static"])
+@pytest.mark.parametrize("section", ["inference", "app", "load", "training", "allocator", "depthwise", "static"])
 def test_the_readme_has_a_place_for_each_command(repository, section):
     text = (repository / "benchmarks" / "README.md").read_text()
     assert text.count(f"<!-- begin {section} -->") == text.count(f"<!-- end {section} -->") == 1

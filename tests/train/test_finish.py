@@ -37,6 +37,7 @@ def test_all_data_on_the_way_are_named(tmp_path):
         ({"pretrained": str(tmp_path / "voted" / "best.safetensors")}, {"FER+ votes"}),
         ({"pretrained": str(tmp_path / "other.safetensors")}, {"whatever other.safetensors was trained on"}),
         ({"teachers": (voted, imagenet)}, {"FER+ votes", "ImageNet"}),
+        ({"teachers": (before,)}, {"FER-2013 Training", "Tiny-ImageNet"}),  # a model folder
     ):
         assert set(data_beside(TrainConfig(**options))) == names, options
 
@@ -48,6 +49,7 @@ def test_every_look_at_public_test_counts(tmp_path):
     config = TrainConfig(pretrained=before, teachers=(taught, teacher(tmp_path / "without")))
     assert looks_so_far(config) == 3
     assert looks_so_far(TrainConfig()) == 0
+    assert looks_so_far(TrainConfig(pretrained=before, teachers=(before,))) == 2  # the same looks, once
     new = tmp_path / "new"
     folder(new, public_test_looks=looks_so_far(config))
     store(new, "validation", {"single": {}})

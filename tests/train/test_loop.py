@@ -203,18 +203,17 @@ def test_a_new_size_begins_a_new_choice_of_the_best(tmp_path):
     assert loop.progress.best_epoch == 2
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "loss"])
 def test_the_best_weights_are_those_of_the_named_metrics_best_epoch(metric, tmp_path, monkeypatch):
-    figures = iter([(0.1, 0.5), (0.3, 0.2), (0.2, 0.4)])
+    figures = iter([(1.2, 0.1, 0.5), (1.1, 0.3, 0.2), (0.9, 0.2, 0.4)])
 
     def chosen(logits, labels):
-        accuracy, macro_f1 = next(figures)
-        return {"loss": 1.0, "accuracy": accuracy, "macro_f1": macro_f1}
+        return dict(zip(("loss", "accuracy", "macro_f1"), next(figures), strict=True))
 
     monkeypatch.setattr(loop_module, "selection_figures", chosen)
     loop = make(tmp_path, dataclasses.replace(CONFIG, size_schedule=(), selection_metric=metric))
     loop.fit()
-    best = {"accuracy": 1, "macro_f1": 0}[metric]
+    best = {"accuracy": 1, "macro_f1": 0, "loss": 2}[metric]
     assert loop.progress.best_epoch == best
     state = torch.load(tmp_path / "checkpoints" / f"step-{STEPS * (best + 1):09d}.pt", weights_only=True)
     weights = load_file(tmp_path / "best.safetensors")

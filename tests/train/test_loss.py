@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from train.config import ConfigError
 from train.loss import FERPLUS_COLUMNS, class_weights, soft_target_loss, soft_targets
 
 LABELS = np.array([0, 1, 6, 3, 3, 2])
@@ -55,6 +56,29 @@ def test_fewer_than_three_votes_leave_the_label_alone():
     votes = np.zeros((1, 10), np.float32)
     votes[0, [0, 9]] = 2, 8
     assert soft_targets(np.array([2]), votes, 7, 0, 0.5)[0].tolist() == [0, 0, 1, 0, 0, 0, 0]
+
+
+def test_votes_in_the_language_of_the_labels_foretell_the_label_without_its_own():
+    """Annotators who call half of what is labelled sad neutral; one picture whose label is an exception."""
+    labels = np.array([4, 6] * 200 + [0, 1, 2, 3, 5] * 5)
+    votes = np.zeros((len(labels), 10), np.float32)
+    votes[np.arange(len(labels)), labels] = 3  # the rare classes, each a column of its own
+    votes[:400] = 0
+    votes[:400, 0], votes[:400, 3] = 10 - 5 * (labels[:400] == 4), 5 * (labels[:400] == 4)
+    labels[0], votes[0] = 3, votes[2]
+    targets = soft_targets(labels, votes, 7, 0, 1.0, "labels").numpy()
+    assert targets.sum(1) == pytest.approx(np.ones(len(labels)), abs=1e-5)
+    assert targets[2:400:2, 4].min() > 0.9 and targets[1:400:2, 6].min() > 0.9
+    assert targets[0, 4] > 0.9 and targets[0, 3] < 0.05
+    half = soft_targets(labels, votes, 7, 0, 0.5, "labels").numpy()
+    assert half == pytest.approx((targets + np.eye(7)[labels]) / 2, abs=1e-6)
+    assert soft_targets(labels, votes, 7, 0, 1.0)[2].tolist() == [0, 0, 0, 0, 0.5, 0, 0.5]
+
+
+def test_a_class_too_rare_for_the_folds_is_an_error_that_names_it():
+    labels = np.array([0, 6] * 10 + [1])
+    with pytest.raises(ConfigError, match=r"ferplus_target: labels needs .* class \[1\] has"):
+        soft_targets(labels, np.ones((21, 10), np.float32), 7, 0, 0.5, "labels")
 
 
 def test_votes_that_are_asked_for_and_missing_are_an_error():

@@ -1,9 +1,12 @@
 """Distillation: what a teacher is, what it teaches, and that a student's run is its own."""
 
 import dataclasses
+import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from train import augmentation
@@ -11,6 +14,7 @@ from train.config import ConfigError, TrainConfig, load_config, to_yaml
 from train.data import as_arrays, load_fer2013
 from train.loop import Loop
 from train.model import Normalisation, build_model
+from train.score import load_model, weights_sha256
 from train.score_teachers import main, rows
 from train.teachers import Teachers
 
@@ -98,6 +102,21 @@ def test_a_teacher_that_has_not_run_to_its_end_is_told_of(tmp_path, caplog):
     (tmp_path / "a" / "training_curves.png").touch()
     Teachers([tmp_path / "a"], 7)
     assert not caplog.text
+
+
+def test_a_model_folder_teaches_what_it_answers(tmp_path):
+    """The exported folder with its calibration, not the run's float32 weights; and none of its warnings."""
+    folder = tmp_path / "model"
+    shutil.copytree("model", folder)
+    teachers = Teachers([folder], 7)
+    model, transform, _ = load_model(folder)
+    picture = Image.open("space/examples/grace_hopper.jpg").convert("L").resize((64, 64))
+    with torch.no_grad():
+        expected = model(transform(picture)[None]).softmax(1)
+    grey = torch.from_numpy(np.array(picture))[None, None].float() / 255
+    torch.testing.assert_close(teachers(grey), expected, atol=5e-3, rtol=0)
+    digest = weights_sha256(folder)[:12]
+    assert teachers.lineage == [f"taught by model: efficientnet_b2, 7.7M parameters, at 64 px, weights sha256 {digest}"]
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
