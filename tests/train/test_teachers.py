@@ -112,7 +112,7 @@ def test_a_model_folder_teaches_what_it_answers(tmp_path):
     model, transform, _ = load_model(folder)
     picture = Image.open("space/examples/grace_hopper.jpg").convert("L").resize((64, 64))
     with torch.no_grad():
-        expected = model(transform(picture)[None]).softmax(1)
+        expected = model(transform(picture.convert("RGB"))[None]).softmax(1)
     grey = torch.from_numpy(np.array(picture))[None, None].float() / 255
     torch.testing.assert_close(teachers(grey), expected, atol=5e-3, rtol=0)
     digest = weights_sha256(folder)[:12]
