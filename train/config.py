@@ -46,6 +46,9 @@ class TrainConfig:
         None, "stop after so many epochs of fine-tuning without a better validation figure; none: never"
     )
     selection_metric: str = option("accuracy", "the validation figure that chooses weights: accuracy, macro_f1 or loss")
+    offset_sharpness: float = option(
+        1.0, "of the calibration; 1: likeliest offsets, up to 20: answers nearly as frequent as labels"
+    )
 
     # Optimisation
     batch_size: int = option(64, "pictures of one optimizer step, over all processes and accumulation steps")
@@ -159,6 +162,7 @@ RANGES = (
     ("ramp_epochs", 0, 10_000),
     ("final_learning_rate", 0, 1),
     ("early_stopping", 1, 10_000),
+    ("offset_sharpness", 1, 20),
     ("batch_size", 1, 65_536),
     ("gradient_accumulation", 1, 65_536),
     ("weight_decay", 0, 10),

@@ -44,7 +44,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
     building.mkdir(parents=True)
     export_run(weights, config, building, onnx=False)  # what timm reads is enough to calibrate
     logits, labels = folder_logits(building, splits["validation"])
-    calibration = fit_calibration(logits, labels)
+    calibration = fit_calibration(logits, labels, config.offset_sharpness)
     export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
     before = stored_metrics(folder).get("training", {}).get("public_test_looks", 0)  # where a run is finished again
@@ -64,6 +64,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
             "calibration": {
                 "temperature": calibration.temperature,
                 "bias": calibration.bias.tolist(),
+                "sharpness": config.offset_sharpness,
                 "fitted_on": "validation",
                 "folded": True,
             },

@@ -24,7 +24,8 @@ from train.teachers import finished_run
 logger = logging.getLogger("train")
 
 VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
-WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to")  # on the weights: may change on resuming
+# on the weights before calibration: may change on resuming
+WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "offset_sharpness")
 
 
 def read_config(args, command):

@@ -6,8 +6,10 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn import metrics as sk
 
+from train import score_calibrations
 from train.calibration import fit_calibration, fold
 from train.metrics import EmotionMetric, calibration_error, evaluate_probabilities, reliability
+from train.score_calibrations import figures
 
 NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
@@ -127,6 +129,45 @@ def test_calibration_is_found_and_folded(scored):
     after = classifier(features).detach().numpy()
     np.testing.assert_allclose(after, before / fitted.temperature + fitted.bias, atol=1e-6)
     np.testing.assert_allclose(fitted.undone(after), before, atol=1e-5)
+
+
+def test_sharper_offsets_bring_the_answers_shares_to_those_of_the_labels():
+    """Class 2 is the second guess wherever it is right: never the largest probability, though its mean is right."""
+    generator = np.random.default_rng(0)
+    labels = generator.choice(3, 3000, p=[0.4, 0.3, 0.3])
+    logits = np.log([[0.6, 0.1, 0.3], [0.1, 0.6, 0.3], [0.36, 0.3, 0.34]])[labels] + 0.3 * generator.normal(
+        size=(3000, 3)
+    )
+    shares = np.bincount(labels) / 3000
+    apart = []
+    for sharpness in (1, 2, 5, 20):
+        fitted = fit_calibration(logits, labels, sharpness)
+        calibrated = logits / fitted.temperature + fitted.bias
+        np.testing.assert_allclose(softmax(sharpness * calibrated, axis=1).mean(0), shares, atol=2e-3)
+        apart.append(np.abs(np.bincount(calibrated.argmax(1), minlength=3) / 3000 - shares).max())
+        assert fitted.temperature == fit_calibration(logits, labels).temperature
+    assert apart == sorted(apart, reverse=True) and apart[0] > 3 * apart[-1], apart
+
+
+def test_sharpnesses_are_compared_on_what_they_were_not_fitted_on(monkeypatch):
+    labels = np.arange(200) % 7
+    logits = 2.0 * np.eye(7)[labels] + np.random.default_rng(0).normal(size=(200, 7))
+    seen = []
+
+    def half(fitted, of, sharpness):
+        seen.append((fitted, sharpness))
+        return fit_calibration(fitted, of, sharpness)
+
+    monkeypatch.setattr(score_calibrations, "fit_calibration", half)
+    scored = []
+    monkeypatch.setattr(score_calibrations, "figures", lambda rows, of: scored.append(of) or figures(rows, of))
+    found = score_calibrations.comparison(logits, labels, halves=3)
+    assert list(found) == list(score_calibrations.SHARPNESSES) and all(len(fitted) == 100 for fitted, _ in seen)
+    for (fitted, _), of in zip(seen, scored, strict=True):
+        rows = {row.tobytes() for row in fitted}
+        rest = [label for row, label in zip(logits, labels, strict=True) if row.tobytes() not in rows]
+        assert sorted(of) == sorted(rest)
+    assert 0.5 < found[1.0][0] < 1 and found[1.0][3:].mean() == pytest.approx(found[1.0][0], abs=0.1)
 
 
 def test_calibration_of_few_pictures_is_finite_and_of_infinite_logits_refused():
