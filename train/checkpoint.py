@@ -82,21 +82,24 @@ def load_newest(folder):
     return None
 
 
-def data_digest(*parts):
-    """sha256 over tensors on any device: whether a run goes on with the data that it began with."""
-    digest = hashlib.sha256()
+def digest(*parts):
+    """sha256 over tensors on any device: whether a run goes on with what it began with."""
+    found = hashlib.sha256()
     for part in parts:
-        digest.update(part.cpu().numpy().data)
-    return digest.hexdigest()
+        found.update(part.cpu().contiguous().numpy().data)
+    return found.hexdigest()
 
 
-def check_same_data(state, digest, folder):
-    """Raises CheckpointError where the checkpoint `state` from `folder` is of a run on other data."""
-    if state.get("data", digest) != digest:
-        raise CheckpointError(
-            f"--resume: the run in {folder} was trained on other pictures or targets than --data holds; give the data"
-            " that it began with, or another --output"
-        )
+def check_same(state, digests, folder):
+    """Raises CheckpointError where the checkpoint `state` from `folder` is of a run with other data or teachers."""
+    for name, what in (
+        ("data", "on other pictures or targets than --data holds; give the data"),
+        ("teachers", "by teachers with other weights; give the teachers"),
+    ):
+        if state.get(name, digests[name]) != digests[name]:
+            raise CheckpointError(
+                f"--resume: the run in {folder} was trained {what} that it began with, or another --output"
+            )
 
 
 def check_all_resume_alike(accelerator, step, folder):

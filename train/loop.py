@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from train.checkpoint import (
     check_all_resume_alike,
-    check_same_data,
-    data_digest,
+    check_same,
+    digest,
     load_newest,
     save_checkpoint,
     save_weights,
@@ -56,8 +56,11 @@ class Loop:
         self.pictures, self.targets, self.weights = (torch.as_tensor(part).to(device) for part in train_split)
         self.validation_pictures = torch.as_tensor(validation_split[0]).to(device)
         self.validation_labels = np.asarray(validation_split[1])
-        self.data = data_digest(self.pictures, self.targets, self.weights, self.validation_pictures)
         self.teachers = Teachers(config.teachers, self.targets.shape[1]).to(device) if config.teachers else None
+        self.digests = {
+            "data": digest(self.pictures, self.targets, self.weights, self.validation_pictures),
+            "teachers": digest(*self.teachers.state_dict().values()) if self.teachers else None,
+        }
         self.output = output
         self.model.to(device)
         ease_depthwise_backward(self.model)
@@ -84,7 +87,7 @@ class Loop:
         if resume and state is None:
             logger.warning("--resume: no checkpoint in %s; starting from the beginning", self.output / "checkpoints")
         if state:
-            check_same_data(state, self.data, self.output / "checkpoints")
+            check_same(state, self.digests, self.output / "checkpoints")
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             if self.ema:
@@ -287,7 +290,7 @@ class Loop:
             self.progress.energy_kwh = self.progress.energy_kwh + self.energy.lap() if measured else None
             state = {
                 "progress": asdict(self.progress),
-                "data": self.data,
+                **self.digests,
                 "model": self.model.state_dict(),
                 "ema": self.ema.module.state_dict() if self.ema else None,
                 "optimizer": optimizer.state_dict(),

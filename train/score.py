@@ -157,6 +157,17 @@ def split_options(folder, split_name):
     return options | ({"limit": config["limit"]} if split_name == "validation" else {})
 
 
+def check_validation(folder, split):
+    """Raises ValueError where the `datasets` split is not the validation split that the model's own run scored."""
+    views = stored_metrics(folder).get("splits", {}).get("validation", {}).values()
+    known = {view["data_fingerprint"] for view in views if "data_fingerprint" in view}
+    if known and fingerprint(split) not in known:
+        raise ValueError(
+            f"validation: these are not the pictures that {folder} was validated on (another layout of FER-2013, or a"
+            " limit); it may have been trained on some of them"
+        )
+
+
 def command_line():
     """How the figures are had again; scored at the end of a training run they are those of this script too."""
     program = Path(sys.argv[0])
@@ -238,6 +249,8 @@ def main():
             splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
         if args.split not in splits:
             raise ValueError(f"{args.data} has no split {args.split}; it has {', '.join(splits)}")
+        if args.split == "validation":
+            check_validation(args.model, splits["validation"])
         entries = score_folder(
             args.model, splits[args.split], views=args.views, process=process, batch_size=args.batch_size
         )

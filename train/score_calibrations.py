@@ -14,7 +14,7 @@ import numpy as np
 from train.calibration import Calibration, fit_calibration
 from train.data import LABEL_NAMES, add_data_flags, load_fer2013
 from train.metrics import calibration_error, reliability, selection_figures
-from train.score import folder_logits, softmax, split_options, stored_metrics
+from train.score import check_validation, folder_logits, softmax, split_options, stored_metrics
 from train.sources import SourceError
 
 SHARPNESSES = (1.0, 1.5, 2.0, 3.0, 5.0, 20.0)
@@ -53,8 +53,9 @@ def main(arguments=None):
         splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
         if "validation" not in splits:
             raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        check_validation(args.model, splits["validation"])
         logits, labels = folder_logits(args.model, splits["validation"])
-    except (FileNotFoundError, SourceError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f"train.score_calibrations: {error}") from None
     if stored := stored_metrics(args.model).get("calibration"):
         logits = Calibration(stored["temperature"], np.asarray(stored.get("bias", 0.0))).undone(logits)

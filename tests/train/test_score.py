@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from train.data import as_arrays, load_fer2013
-from train.score import load_model, picture_views, predict, store, stored_metrics
+from train.data import as_arrays, fingerprint, load_fer2013
+from train.score import check_validation, load_model, picture_views, predict, store, stored_metrics
 
 LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
 
@@ -49,6 +49,15 @@ def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, model_fol
     matrix = np.zeros((7, 7), int)
     np.add.at(matrix, (arrays.labels, predicted), 1)
     assert one["confusion_matrix"] == matrix.tolist()
+
+
+def test_a_validation_split_of_other_pictures_is_refused(model_folder, shared_data, tmp_path):
+    split = load_fer2013(shared_data / "fer2013", limit=80)["validation"]
+    entry = {"single": {"data_fingerprint": fingerprint(split)}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"splits": {"validation": entry}}))
+    check_validation(tmp_path, split)
+    with pytest.raises(ValueError, match="not the pictures that .* was validated on"):
+        check_validation(tmp_path, load_fer2013(shared_data / "fer2013", limit=80, seed=1)["validation"])
 
 
 def test_figures_go_into_the_folders_own_metrics_beside_what_is_there(tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from train import augmentation
+from train.checkpoint import CheckpointError
 from train.config import ConfigError, TrainConfig, load_config, to_yaml
 from train.data import as_arrays, load_fer2013
 from train.loop import Loop
@@ -150,6 +151,31 @@ def test_the_student_learns_the_mixture_of_label_and_teachers(weight, tmp_path):
     by_hand = -(expected * logits.log_softmax(1)).sum(1).mean().item()
     loss = loop.step(model, torch.optim.SGD(model.parameters(), 0.0), torch.arange(8), 48)
     assert loss.item() == pytest.approx(by_hand, abs=1e-4)
+
+
+def test_a_teacher_that_has_changed_since_is_not_gone_on_with(tmp_path):
+    import accelerate
+
+    finished_run(tmp_path / "teacher", 0)
+    config = TrainConfig(
+        architecture="test_efficientnet", teachers=(str(tmp_path / "teacher"),), batch_size=8, input_size=32,
+        epochs=(0, 1),
+    )  # fmt: skip
+    pictures, labels = torch.zeros((8, 48, 48), dtype=torch.uint8), torch.arange(8) % 7
+
+    def loop():
+        model, normalise, _ = build_model(config, 7)
+        train = (pictures, torch.eye(7)[labels], torch.ones(8))
+        return Loop(
+            config, accelerate.Accelerator(cpu=True), model, normalise, train, (pictures, labels), tmp_path / "run"
+        )
+
+    loop().fit()
+    loop().fit(resume=True)
+    shutil.rmtree(tmp_path / "teacher")
+    finished_run(tmp_path / "teacher", 1)
+    with pytest.raises(CheckpointError, match="by teachers with other weights"):
+        loop().fit(resume=True)
 
 
 def test_a_teachers_run_and_its_students(shared_data, repository, child_environment, tmp_path):
