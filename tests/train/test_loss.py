@@ -6,6 +6,7 @@ import torch
 
 from train.config import ConfigError
 from train.loss import FERPLUS_COLUMNS, class_weights, soft_target_loss, soft_targets
+from train.score_votes import main
 
 LABELS = np.array([0, 1, 6, 3, 3, 2])
 
@@ -73,6 +74,19 @@ def test_votes_in_the_language_of_the_labels_foretell_the_label_without_its_own(
     half = soft_targets(labels, votes, 7, 0, 0.5, "labels").numpy()
     assert half == pytest.approx((targets + np.eye(7)[labels]) / 2, abs=1e-6)
     assert soft_targets(labels, votes, 7, 0, 1.0)[2].tolist() == [0, 0, 0, 0, 0.5, 0, 0.5]
+
+
+def test_the_command_says_how_well_votes_name_labels(shared_data, tmp_path, capsys):
+    main(["--data", str(shared_data / "fer2013")])
+    _, voted, foretold = (line.split() for line in capsys.readouterr().out.splitlines())
+    accuracies = [float(line[4 if "class" in line else 3].rstrip("%")) for line in (voted, foretold)]
+    assert 60 < accuracies[0] < accuracies[1] - 2 < 75
+    source = tmp_path / "fer2013.csv"
+    source.write_text(
+        "emotion,pixels,Usage\n" + "".join(f"{n % 7},{' '.join([str(n)] * 2304)},Training\n" for n in range(70))
+    )
+    with pytest.raises(SystemExit, match="no FER\\+ votes"):
+        main(["--data", str(source)])
 
 
 def test_a_class_too_rare_for_the_folds_is_an_error_that_names_it():
