@@ -46,6 +46,9 @@ class TrainConfig:
         None, "stop after so many epochs of fine-tuning without a better validation figure; none: never"
     )
     selection_metric: str = option("accuracy", "the validation figure that chooses weights: accuracy, macro_f1 or loss")
+    pretrained_share: float = option(
+        0.0, "part of the exported weights that is those the run began from, averaged with its own, 0-0.9"
+    )
     offset_sharpness: float = option(
         1.0, "of the calibration; 1: likeliest offsets, up to 20: answers nearly as frequent as labels"
     )
@@ -122,6 +125,8 @@ class TrainConfig:
             raise ConfigError(
                 f"batch_size: {self.batch_size} is no multiple of gradient_accumulation {self.gradient_accumulation}"
             )
+        if self.pretrained_share and self.pretrained == "none":
+            raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
         if self.scale[0] > self.scale[1]:
             raise ConfigError(f"scale: {self.scale[0]} exceeds {self.scale[1]}")
         if self.class_weights and not 0 < self.class_weights[0] <= self.class_weights[1]:
@@ -162,6 +167,7 @@ RANGES = (
     ("ramp_epochs", 0, 10_000),
     ("final_learning_rate", 0, 1),
     ("early_stopping", 1, 10_000),
+    ("pretrained_share", 0, 0.9),
     ("offset_sharpness", 1, 20),
     ("batch_size", 1, 65_536),
     ("gradient_accumulation", 1, 65_536),

@@ -24,8 +24,8 @@ from train.teachers import finished_run
 logger = logging.getLogger("train")
 
 VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
-# on the weights before calibration: may change on resuming
-WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "offset_sharpness")
+# on the run's own weights: may change on resuming
+WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "pretrained_share", "offset_sharpness")
 
 
 def read_config(args, command):

@@ -30,6 +30,8 @@ import tempfile
 
 from hub.commit import HubError
 from model_card.figures import draw_curves
+from train.averaging import averaged
+from train.checkpoint import save_weights
 from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.energy import EnergyMeter
 from train.finish import finish
@@ -132,6 +134,10 @@ def train_and_export(args, config, process):
     elif process.is_main_process:
         export = args.output / "export"
         best = args.output / "best.safetensors"
+        if config.pretrained_share:
+            network, normalisation = averaged(config, best, config.pretrained_share)
+            best = args.output / "averaged.safetensors"
+            save_weights(network, normalisation, best)
         finish(export, config, splits, loop.progress, lineage, best, args.score, args.views)
         logger.info("the model folder is %s", export)
         if args.push_to_hub:

@@ -1,0 +1,24 @@
+"""Averages of the weights that a run began from and those that it ended with (Wortsman et al. 2022, WiSE-FT).
+
+Where a run has gone on from trained weights, the straight line between both ends stays among good weights, and a point on
+it is about as good as both networks' averaged answers, at the cost of one network.
+`python -m train.score_averages` compares the points on validation.
+"""
+
+import torch
+
+from train.data import LABEL_NAMES
+from train.model import build_model, load_weights
+
+
+def averaged(config, weights, share):
+    """(network, Normalisation) whose state is `share` of what `config.pretrained` loads and the rest of the run's file
+    `weights`. Raises ConfigError where either can't be read."""
+    network, _, _ = build_model(config, len(LABEL_NAMES))
+    begun = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    normalisation, _ = load_weights(network, weights)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():  # batch norms also count their batches
+                tensor.lerp_(begun[name], share)
+    return network.eval(), normalisation
