@@ -1,7 +1,7 @@
 """Averages of the weights that a run began from and those that it ended with (Wortsman et al. 2022, WiSE-FT).
 
-Where a run has gone on from trained weights, the straight line between both ends stays among good weights, and a point on
-it is about as good as both networks' averaged answers, at the cost of one network.
+Where a run has gone on from trained weights, the straight line between both ends can stay among good weights; a point
+on it is then about as good as both networks' averaged answers, at the cost of one network.
 `python -m train.score_averages` compares the points on validation.
 """
 
