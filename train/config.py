@@ -125,8 +125,6 @@ class TrainConfig:
             raise ConfigError(
                 f"batch_size: {self.batch_size} is no multiple of gradient_accumulation {self.gradient_accumulation}"
             )
-        if self.pretrained_share and self.pretrained == "none":
-            raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
         if self.scale[0] > self.scale[1]:
             raise ConfigError(f"scale: {self.scale[0]} exceeds {self.scale[1]}")
         if self.class_weights and not 0 < self.class_weights[0] <= self.class_weights[1]:

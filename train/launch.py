@@ -99,6 +99,8 @@ def refuse_contradictions(config, process):
     if config.mixed_precision == "fp16" and process.device.type == "cpu":
         # Accelerate would leave it out without a word
         raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
+    if config.pretrained_share and config.pretrained == "none":
+        raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
     if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
         raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
     for folder in config.teachers:

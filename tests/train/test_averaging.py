@@ -71,8 +71,9 @@ def test_points_of_the_line_are_scored_on_the_runs_own_validation(run, shared_da
 
 
 def test_a_run_from_no_weights_has_nothing_to_average(run, shared_data):
+    process = accelerate.Accelerator(cpu=True)
     with pytest.raises(ConfigError, match="begins from no weights"):
-        TrainConfig(pretrained_share=0.5)
+        check_config(TrainConfig(pretrained_share=0.5), process)
     folder, config = run
     (folder / "train_config.yaml").write_text(to_yaml(dataclasses.replace(config, pretrained="none")))
     with pytest.raises(SystemExit, match="began from no weights"):
