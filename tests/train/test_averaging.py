@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import accelerate
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from train.averaging import averaged
 from train.checkpoint import save_weights
 from train.config import ConfigError, TrainConfig, to_yaml
 from train.data import as_arrays, load_fer2013
+from train.launch import refuse_contradictions
 from train.model import Normalisation, build_model
 from train.score_averages import SHARES, main, rows
 
@@ -73,7 +75,7 @@ def test_points_of_the_line_are_scored_on_the_runs_own_validation(run, shared_da
 def test_a_run_from_no_weights_has_nothing_to_average(run, shared_data):
     process = accelerate.Accelerator(cpu=True)
     with pytest.raises(ConfigError, match="begins from no weights"):
-        check_config(TrainConfig(pretrained_share=0.5), process)
+        refuse_contradictions(TrainConfig(pretrained_share=0.5), process)
     folder, config = run
     (folder / "train_config.yaml").write_text(to_yaml(dataclasses.replace(config, pretrained="none")))
     with pytest.raises(SystemExit, match="began from no weights"):
