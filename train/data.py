@@ -237,6 +237,14 @@ def add_data_flags(parser):
     parser.add_argument("--ferplus", type=Path, help="FER+'s fer2013new.csv, joined by row (beside a CSV it is found)")
 
 
+def load_validated(args, **options):
+    """`load_fer2013` by the flags of `add_data_flags`. Raises SourceError where there is no validation split."""
+    splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
+    if "validation" not in splits:
+        raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+    return splits
+
+
 def split_pair(text):
     name, _, meaning = text.partition("=")
     if not name or meaning not in SPLIT_NAMES:

@@ -15,7 +15,7 @@ from train import augmentation
 from train.averaging import averaged
 from train.calibration import fit_calibration
 from train.config import ConfigError, load_config
-from train.data import add_data_flags, as_arrays, load_fer2013
+from train.data import add_data_flags, as_arrays, load_validated
 from train.metrics import selection_figures
 from train.sources import SourceError
 from train.teachers import finished_run
@@ -55,9 +55,7 @@ def main(arguments=None):
         if config.pretrained == "none":
             raise ConfigError(f"{args.run} began from no weights")
         options = {"validation_fraction": config.validation_fraction, "seed": config.split_seed, "limit": config.limit}
-        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
-        if "validation" not in splits:
-            raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        splits = load_validated(args, **options)
         split = as_arrays(splits["validation"])
         print("  share   loss accuracy macro F1   calibrated:   loss accuracy macro F1")
         for share, plain, calibrated in rows(args.run, config, split.images, split.labels):

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from train.calibration import Calibration, fit_calibration
-from train.data import LABEL_NAMES, add_data_flags, load_fer2013
+from train.data import LABEL_NAMES, add_data_flags, load_validated
 from train.metrics import calibration_error, reliability, selection_figures
 from train.score import check_validation, folder_logits, softmax, split_options, stored_metrics
-from train.sources import SourceError
 
 SHARPNESSES = (1.0, 1.5, 2.0, 3.0, 5.0, 20.0)
 HALVES = 20
@@ -50,9 +49,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         options = {"limit": None} | split_options(args.model, "validation")
-        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
-        if "validation" not in splits:
-            raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        splits = load_validated(args, **options)
         check_validation(args.model, splits["validation"])
         logits, labels = folder_logits(args.model, splits["validation"])
     except (FileNotFoundError, ValueError) as error:

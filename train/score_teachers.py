@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from train.config import ConfigError, load_config
-from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_fer2013
+from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, load_validated
 from train.metrics import selection_figures
 from train.teachers import Teachers, finished_run
 
@@ -41,7 +41,7 @@ def rows(runs, images, labels):
 
 
 def split_options(runs):
-    """How `runs` set validation apart, for `load_fer2013`. Raises ConfigError where they differ in it."""
+    """How `runs` set validation apart, for `load_validated`. Raises ConfigError where they differ in it."""
     configs = [load_config(finished_run(run) / "train_config.yaml") for run in runs]
     ways = {(one.validation_fraction, one.split_seed, one.limit) for one in configs}
     if len(ways) > 1:
@@ -56,9 +56,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         options = split_options(args.teachers)
-        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
-        if "validation" not in splits:
-            raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        splits = load_validated(args, **options)
         split = as_arrays(splits["validation"])
         lines = list(rows(args.teachers, split.images, split.labels))
     except (ConfigError, SourceError) as error:

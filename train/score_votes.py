@@ -7,7 +7,7 @@ import argparse
 
 import numpy as np
 
-from train.data import LABEL_NAMES, add_data_flags, as_arrays, load_fer2013
+from train.data import LABEL_NAMES, add_data_flags, as_arrays, load_validated
 from train.loss import FERPLUS_COLUMNS
 from train.metrics import selection_figures
 from train.sources import SourceError
@@ -29,9 +29,7 @@ def main(arguments=None):
     add_data_flags(parser)
     args = parser.parse_args(arguments)
     try:
-        splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus)
-        if "validation" not in splits:
-            raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        splits = load_validated(args)
         train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
         if train.votes is None:
             raise SourceError(f"{args.data} holds no FER+ votes")
