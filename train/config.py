@@ -22,7 +22,10 @@ class TrainConfig:
     (warm-up, fine-tuning)."""
 
     # Data
-    validation_fraction: float = option(0.125, "part of Training set aside for validation, 0.01-0.5")
+    validation_fraction: float = option(
+        0.125,
+        "part of Training set aside for validation, 0.01-0.5; of one seed, a smaller one is a part of a larger one",
+    )
     split_seed: int = option(0, "seed of the train/validation split; kept apart from `seed` so that seeds compare")
     limit: int | None = option(None, "pictures kept of every official split, for trials; none: all")
 

@@ -158,7 +158,8 @@ def split_training(labels, groups, fraction, seed):
 
     Stratified: of every class, groups are drawn in random order until `fraction` of its pictures is reached. All
     pictures of one group (exact duplicates, whatever their labels) stand on one side; a group counts for the class of
-    its first picture. The same labels, groups, fraction and seed always give the same mask.
+    its first picture. The same labels, groups, fraction and seed always give the same mask, and a smaller fraction a
+    part of it: weights that were validated on the larger split can be trained further with the smaller one.
     """
     labels, groups = np.asarray(labels), np.asarray(groups)
     _, first, member, size = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)

@@ -109,18 +109,23 @@ def refuse_contradictions(config, process):
         check_same_split(config, weights_folder(config), "pretrained")
 
 
+def own_recipe(folder):
+    """The configuration, as a dict, that the weights in `folder` were trained with; empty where it is not there."""
+    file = folder / "train_config.yaml"
+    return yaml.safe_load(file.read_text()) if file.is_file() else {}
+
+
 def check_same_split(config, folder, field):
     """Raises ConfigError where the run in `folder` has learnt from pictures that this one validates on."""
     learnt_from = stored_metrics(folder).get("training", {}).get("datasets", [FACES])
-    if not (folder / "train_config.yaml").is_file() or FACES not in learnt_from:
+    other = own_recipe(folder)
+    if not other or FACES not in learnt_from:
         return
-    other = yaml.safe_load((folder / "train_config.yaml").read_text())
-    own = dataclasses.asdict(config)
-    differing = [name for name in ("validation_fraction", "split_seed") if other.get(name, own[name]) != own[name]]
-    if differing:
+    fraction, seed = (other.get(name, getattr(config, name)) for name in ("validation_fraction", "split_seed"))
+    if seed != config.split_seed or fraction < config.validation_fraction:  # of one seed, a smaller one is a part of it
         raise ConfigError(
-            f"{field}: {folder} was trained with another {' and '.join(differing)}, so with pictures of this run's"
-            " validation split; give the same"
+            f"{field}: {folder} was trained with validation_fraction {fraction} and split_seed {seed}, so with pictures"
+            " of this run's validation split; give the same split_seed and no larger validation_fraction"
         )
     if other.get("limit") != config.limit:
         logger.warning(
@@ -129,9 +134,12 @@ def check_same_split(config, folder, field):
         )  # fmt: skip
 
 
-def check_same_pictures(config, own, output):
-    """Warn where weights or teachers were validated on other pictures than this run, whose validation split has the
-    fingerprint `own`: the split follows the rows' order, which differs between layouts of FER-2013."""
+def check_same_pictures(config, fingerprint_at, output):
+    """Warn where weights or teachers were validated on other pictures than this data's: the split follows the rows'
+    order, which differs between layouts of FER-2013.
+
+    `fingerprint_at` gives the fingerprint of the validation split that these data have at a validation_fraction.
+    """
     folders = [Path(run) for run in config.teachers]
     folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
     for folder in folders:
@@ -139,11 +147,13 @@ def check_same_pictures(config, own, output):
         known = {view["data_fingerprint"] for view in views}
         if (folder / VALIDATION).is_file():
             known.add((folder / VALIDATION).read_text().strip())
-        if known and own not in known:
+        fraction = own_recipe(folder).get("validation_fraction", config.validation_fraction)
+        if known and fingerprint_at(fraction) not in known:
             logger.warning(
                 "%s was validated on other pictures (another layout of FER-2013, or another limit): this run's"
                 " validation split may hold pictures learnt there, and its figures be too good", folder,
             )  # fmt: skip
+    own = fingerprint_at(config.validation_fraction)
     write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
 
 

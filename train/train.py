@@ -83,15 +83,13 @@ def main(arguments=None):
 
 
 def train_and_export(args, config, process):
+    def load(fraction):
+        options = {"seed": config.split_seed, "limit": config.limit}
+        options |= {"split_map": args.split_map, "ferplus": args.ferplus}
+        return load_fer2013(args.data, validation_fraction=fraction, **options)
+
     with process.main_process_first():
-        splits = load_fer2013(
-            args.data,
-            validation_fraction=config.validation_fraction,
-            seed=config.split_seed,
-            limit=config.limit,
-            split_map=args.split_map,
-            ferplus=args.ferplus,
-        )
+        splits = load(config.validation_fraction)
     if "train" not in splits:
         raise SourceError(f"{args.data} holds no Training pictures; it has {', '.join(splits)}")
     if args.dry_run:
@@ -102,7 +100,7 @@ def train_and_export(args, config, process):
         }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
     if process.is_main_process and not args.dry_run:
-        check_same_pictures(config, fingerprint(splits["validation"]), args.output)
+        check_same_pictures(config, lambda fraction: fingerprint(load(fraction)["validation"]), args.output)
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
 

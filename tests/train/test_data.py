@@ -68,6 +68,9 @@ def test_split_is_stratified_keeps_groups_together_and_depends_on_the_seed_alone
     assert mask.mean() == pytest.approx(0.125, abs=0.01)
     assert (mask == split_training(labels, groups, 0.125, 0)).all()
     assert not (mask == split_training(labels, groups, 0.125, 1)).all()
+    smaller = split_training(labels, groups, 0.03, 0)
+    assert smaller.mean() == pytest.approx(0.03, abs=0.01)
+    assert not (smaller & ~mask).any()  # a part of the larger split
     renamed = np.random.default_rng(1).permutation(3000)[groups]
     assert (mask == split_training(labels, renamed, 0.125, 0)).all()
 

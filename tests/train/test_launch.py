@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from train.config import TrainConfig
-from train.launch import check_same_pictures
+from train.config import ConfigError, TrainConfig
+from train.launch import check_same_pictures, check_same_split
 from train.stopping import follow_launcher
 
 
@@ -20,9 +20,35 @@ def test_weights_validated_on_other_pictures_are_told_of(kept, own, tmp_path, ca
     else:
         views = {"single": {"data_fingerprint": "a" * 64}}
         (begun / "metrics.json").write_text(json.dumps({"splits": {"validation": views}}))
-    check_same_pictures(TrainConfig(pretrained=str(begun)), own, output)
+    check_same_pictures(TrainConfig(pretrained=str(begun)), lambda fraction: own, output)
     assert ("validated on other pictures" in caplog.text) == (own != "a" * 64)
     assert (output / "validation.sha256").read_text() == own + "\n"
+
+
+@pytest.mark.parametrize("pictures", ["these", "others"])
+def test_a_smaller_validation_split_is_compared_by_what_the_weights_were_validated_on(pictures, tmp_path, caplog):
+    begun, output = tmp_path / "begun", tmp_path / "output"
+    begun.mkdir()
+    (begun / "train_config.yaml").write_text("validation_fraction: 0.125\n")
+    (begun / "validation.sha256").write_text(("a" if pictures == "these" else "c") * 64 + "\n")
+    fingerprints = {0.125: "a" * 64, 0.03: "b" * 64}
+    config = TrainConfig(pretrained=str(begun), validation_fraction=0.03)
+    check_same_pictures(config, fingerprints.__getitem__, output)
+    assert ("validated on other pictures" in caplog.text) == (pictures == "others")
+    assert (output / "validation.sha256").read_text() == "b" * 64 + "\n"
+
+
+@pytest.mark.parametrize(("fraction", "seed", "leaks"), [(0.03, 0, False), (0.2, 0, True), (0.03, 1, True)])
+def test_only_a_part_of_the_split_that_weights_were_validated_on_may_validate_them_again(
+    fraction, seed, leaks, tmp_path
+):
+    (tmp_path / "train_config.yaml").write_text("validation_fraction: 0.125\nsplit_seed: 0\n")
+    config = TrainConfig(validation_fraction=fraction, split_seed=seed)
+    if not leaks:
+        check_same_split(config, tmp_path, "pretrained")
+        return
+    with pytest.raises(ConfigError, match="trained with validation_fraction 0.125 and split_seed 0, so with pictures"):
+        check_same_split(config, tmp_path, "pretrained")
 
 
 def test_the_first_process_of_a_container_has_no_launcher(monkeypatch):

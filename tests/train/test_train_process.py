@@ -248,7 +248,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
         (lambda: fresh("--report_to", "[mlflow]"), "report_to: mlflow is none of wandb, trackio", None),
         (lambda: fresh("--pretrained", "nowhere"), "pretrained: nowhere is not there", None),
         (lambda: fresh("--teachers", "[nowhere]"), "teachers: nowhere is no finished run", None),
-        (lambda: fresh("--pretrained", str(export), "--split_seed", "1"), "trained with another split_seed, so", None),
+        (lambda: fresh("--pretrained", str(export), "--split_seed", "1"), "split_seed 0, so with pictures", None),
         (lambda: fresh("--mixed_precision", "fp16"), "mixed_precision: fp16 needs a GPU", None),
         (lambda: fresh("--batch_size", "120"), "batch_size 120 exceeds the 105 pictures", None),
         (lambda: fresh(*EXPLODING), "the logits of the validation split are not finite", None),
