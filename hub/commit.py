@@ -6,7 +6,7 @@
 import hashlib
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,15 +74,16 @@ def commit_files(
             there = {file.rfilename for file in head.siblings or []}
             operations = [CommitOperationAdd(path, str(c) if isinstance(c, Path) else c) for path, c in files.items()]
             operations += [CommitOperationDelete(path) for path in sorted(there - set(files)) if is_ours(path)]
-            done = api.create_commit(
-                repo_id,
-                operations,
-                commit_message=message,
-                repo_type=repo_type,
-                revision=revision,
-                create_pr=create_pr,
-                parent_commit=head.sha,  # refused where somebody else has pushed since
-            )
+            with once(repo_id) if create_pr else nullcontext():
+                done = api.create_commit(
+                    repo_id,
+                    operations,
+                    commit_message=message,
+                    repo_type=repo_type,
+                    revision=revision,
+                    create_pr=create_pr,
+                    parent_commit=head.sha,  # refused where somebody else has pushed since
+                )
             return Committed(done.pr_url or done.commit_url, done.oid, done.oid != heads[0])
 
         committed = retried(attempt)
@@ -91,6 +92,23 @@ def commit_files(
                 lambda: api.create_tag(repo_id, tag=tag, revision=committed.oid, repo_type=repo_type, exist_ok=True)
             )
     return committed
+
+
+@contextmanager
+def once(repo_id):
+    """HubError, which is not retried, where a commit was sent and no answer says what became of it: two commits of the
+    same files are one, two pull requests are two."""
+    try:
+        yield
+    except (HfHubHTTPError, httpx2.HTTPError) as error:
+        answer = getattr(error, "response", None)
+        undecided = answer is None or answer.status_code == 408 or answer.status_code >= 500
+        if undecided and "/commit/" in (error if answer is None else answer).request.url.path:
+            raise HubError(
+                f"no answer says whether the pull request was made ({one_line(error)}): look among those of {repo_id}"
+                " before you try again; its other files are as they were"
+            ) from error
+        raise
 
 
 def require_token(api=None):

@@ -23,8 +23,8 @@ def api(hub, monkeypatch):
 
 @pytest.fixture
 def repo_id():
-    """A repository of each test's own."""
-    return f"user/commit{next(NUMBERS)}"
+    """A repository of each test's own; its name is no part of what the faults match."""
+    return f"user/faces{next(NUMBERS)}"
 
 
 def files(**changed):
@@ -74,6 +74,25 @@ def test_a_pull_request_leaves_main(api, hub, repo_id):
     assert asked.url.endswith("/discussions/1") and api.model_info(repo_id).sha == main.oid
     with pytest.raises(HubError, match="--create_pr stands alone"):
         push(api, repo_id, create_pr=True, tag="v1")
+
+
+@pytest.mark.parametrize("fault", [{"cut": 0}, {"status": 502}], ids=lambda fault: next(iter(fault)))
+def test_a_pull_request_without_an_answer_is_not_made_twice(api, hub, repo_id, fault):
+    push(api, repo_id)
+    before = len(hub.commits(repo_id))
+    hub.faults(fault | {"match": "POST .*/commit", "times": 1})
+    with pytest.raises(HubError, match=f"whether the pull request was made .* those of {repo_id}"):
+        push(api, repo_id, files(**{"config.json": b"[]"}), create_pr=True)
+    assert len(hub.commits(repo_id)) == before + ("cut" in fault)
+
+
+def test_a_pull_request_is_retried_where_it_was_not_sent_or_refused(api, hub, repo_id):
+    push(api, repo_id)
+    hub.faults(
+        {"match": "POST .*/preupload", "times": 1, "status": 503},
+        {"match": "POST .*/commit", "times": 1, "status": 429, "headers": {"Retry-After": "1"}},
+    )
+    assert push(api, repo_id, files(**{"config.json": b"[]"}), create_pr=True).url.endswith("/discussions/1")
 
 
 @pytest.mark.parametrize(
