@@ -1,6 +1,8 @@
 """How well FER+'s votes name FER-2013's label on validation: as they are, and as train/votes.py reads them.
 
-python -m train.score_votes --data PATH
+    python -m train.score_votes --data PATH
+
+The latter is fitted on the train split; a table of both, with the recall of each class.
 """
 
 import argparse

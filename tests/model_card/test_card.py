@@ -80,7 +80,7 @@ def test_the_whole_text_follows_the_pattern(folder):
         r"### Beside published figures\n\n[^|#]+\| model \|[^\n]+\n\|[-|]+\|\n\| \*\*this model\*\* [^\n]+\n",
         published + r"\n## Training\n\n!\[Training curves\]\(figures/training_curves\.png\)\n\n\| \| \|\n\|-+\|-+\|\n",
         r"\| data, of this run and those before it \| FER-2013 Training \|\n",
-        r"\| recipe \| two stages of \d+ and \d+ epochs; [^\n]+ \|\n",
+        r"\| recipe \| two stages of \d+ and \d+ epochs on 87\.5% of Training; [^\n]+ \|\n",
         r"\| pictures seen, in this run \| 4,000 in 4 epochs \|\n\| hardware \| a test \|\n",
         r"\| time, of this run \| 1 min [^\n]+ \|\n",
         r"\| energy \| not measured \|\n\| seed \| 0 \|\n\| commit \| not recorded \|\n\| date \| 2026-01-01 \|\n\n",

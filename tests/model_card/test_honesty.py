@@ -75,6 +75,7 @@ def test_the_validation_part_is_the_recipes(folder):
     (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe))
     text = rebuilt(folder, lambda metrics: None).text
     assert "validation (20% of Training, never trained on)" in text and "12.5%" not in text
+    assert "epochs on 80% of Training;" in text
 
 
 def test_further_data_bring_their_terms(folder):
