@@ -26,7 +26,7 @@ from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError,
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 2  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 3  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
 SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 
@@ -53,7 +53,8 @@ def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, split_m
     where unknown), `in_training` (an exact duplicate is in Training; false in train and validation), and
     `ferplus_votes` (ten counts) where the source has them. `test` is the folder version's mixture of PublicTest and
     PrivateTest; a source without Training has test splits alone, without `in_training`. `limit` keeps the first
-    pictures of each official split. Cached as Arrow under `datasets`' own cache.
+    pictures of each official split; where that leaves none for validation, there is no such split. Cached as Arrow
+    under `datasets`' own cache.
     Raises SourceError for data that can't be read.
     """
     options = {"fraction": validation_fraction, "seed": seed, "limit": limit, "version": CACHE_VERSION}
@@ -114,6 +115,9 @@ def build_splits(pictures, validation_fraction, seed, limit):
         logger.warning("no Training picture of %s", ", ".join(LABEL_NAMES[one] for one in empty))
     mask = split_training(pictures.labels[training], hashes[training], validation_fraction, seed)
     chosen = {"train": training[~mask], "validation": training[mask]} | tests
+    if not mask.any():  # datasets reads no split of no pictures back
+        logger.warning("no validation split: %g of %d Training pictures are none", validation_fraction, len(training))
+        del chosen["validation"]
     return datasets.DatasetDict(
         {
             name: as_dataset(pictures, rows, np.isin(hashes[rows], known) & (name not in ("train", "validation")))
@@ -241,8 +245,15 @@ def add_data_flags(parser):
 def load_validated(args, **options):
     """`load_fer2013` by the flags of `add_data_flags`. Raises SourceError where there is no validation split."""
     splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
+    return require_validation(splits, args.data)
+
+
+def require_validation(splits, path):
+    """`splits`. Raises SourceError where there is nothing to train on or nothing to validate on."""
+    if "train" not in splits:
+        raise SourceError(f"{path} holds no Training pictures; it has {', '.join(splits)}")
     if "validation" not in splits:
-        raise SourceError(f"{args.data} holds no Training pictures, so no validation split")
+        raise SourceError(f"{path}: no Training picture is left for validation; raise validation_fraction or limit")
     return splits
 
 

@@ -32,7 +32,14 @@ from hub.commit import HubError
 from model_card.figures import draw_curves
 from train.averaging import averaged
 from train.checkpoint import save_weights
-from train.data import LABEL_NAMES, SourceError, add_data_flags, as_arrays, fingerprint, load_fer2013
+from train.data import (
+    LABEL_NAMES,
+    add_data_flags,
+    as_arrays,
+    fingerprint,
+    load_fer2013,
+    require_validation,
+)
 from train.energy import EnergyMeter
 from train.finish import finish
 from train.launch import add_run_flags, check_same_pictures, read_config, run
@@ -90,8 +97,7 @@ def train_and_export(args, config, process):
 
     with process.main_process_first():
         splits = load(config.validation_fraction)
-    if "train" not in splits:
-        raise SourceError(f"{args.data} holds no Training pictures; it has {', '.join(splits)}")
+    require_validation(splits, args.data)
     if args.dry_run:
         splits = splits | {
             name: split.select(range(min(DRY_RUN_PICTURES, len(split))))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.train.conftest import LIMIT
-from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, split_training
+from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, require_validation, split_training
 from train.sources import FERPLUS_NAMES, SourceError, read_source
 
 
@@ -98,6 +98,14 @@ def test_a_changed_source_is_read_anew_and_an_unchanged_one_is_not(layouts, tmp_
     lines = source.read_text().splitlines()
     source.write_text("\n".join(lines[:-1]) + "\n")
     assert fingerprint(load_fer2013(source, cache_dir=tmp_path / "cache")["public_test"]) != first
+
+
+def test_a_part_too_small_for_a_validation_split_has_none_and_is_not_trained_on(layouts, tmp_path, caplog):
+    splits = load_fer2013(layouts["csv"], limit=20, validation_fraction=0.03, cache_dir=tmp_path)
+    assert len(splits["train"]) == 20 and "validation" not in splits
+    assert "no validation split: 0.03 of 20" in caplog.text
+    with pytest.raises(SourceError, match=r"no Training picture is left for validation; raise validation_fraction or"):
+        require_validation(splits, layouts["csv"])
 
 
 def test_the_folder_versions_test_is_not_passed_off_as_an_official_split(layouts, tmp_path):
