@@ -243,17 +243,15 @@ def add_data_flags(parser):
 
 
 def load_validated(args, **options):
-    """`load_fer2013` by the flags of `add_data_flags`. Raises SourceError where there is no validation split."""
+    """`load_fer2013` by the flags of `add_data_flags`. Raises SourceError where there is nothing to train or validate
+    on."""
     splits = load_fer2013(args.data, split_map=args.split_map, ferplus=args.ferplus, **options)
-    return require_validation(splits, args.data)
-
-
-def require_validation(splits, path):
-    """`splits`. Raises SourceError where there is nothing to train on or nothing to validate on."""
     if "train" not in splits:
-        raise SourceError(f"{path} holds no Training pictures; it has {', '.join(splits)}")
+        raise SourceError(f"{args.data} holds no Training pictures; it has {', '.join(splits)}")
     if "validation" not in splits:
-        raise SourceError(f"{path}: no Training picture is left for validation; raise validation_fraction or limit")
+        raise SourceError(
+            f"{args.data}: no Training picture is left for validation; raise validation_fraction or limit"
+        )
     return splits
 
 

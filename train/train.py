@@ -32,14 +32,7 @@ from hub.commit import HubError
 from model_card.figures import draw_curves
 from train.averaging import averaged
 from train.checkpoint import save_weights
-from train.data import (
-    LABEL_NAMES,
-    add_data_flags,
-    as_arrays,
-    fingerprint,
-    load_fer2013,
-    require_validation,
-)
+from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
 from train.energy import EnergyMeter
 from train.finish import finish
 from train.launch import add_run_flags, check_same_pictures, read_config, run
@@ -91,13 +84,10 @@ def main(arguments=None):
 
 def train_and_export(args, config, process):
     def load(fraction):
-        options = {"seed": config.split_seed, "limit": config.limit}
-        options |= {"split_map": args.split_map, "ferplus": args.ferplus}
-        return load_fer2013(args.data, validation_fraction=fraction, **options)
+        return load_validated(args, validation_fraction=fraction, seed=config.split_seed, limit=config.limit)
 
     with process.main_process_first():
         splits = load(config.validation_fraction)
-    require_validation(splits, args.data)
     if args.dry_run:
         splits = splits | {
             name: split.select(range(min(DRY_RUN_PICTURES, len(split))))

@@ -1,5 +1,6 @@
 """FER-2013 from every layout that people have: the same pictures, the same splits, and errors that say where."""
 
+import argparse
 import hashlib
 import json
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.train.conftest import LIMIT
-from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, require_validation, split_training
+from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, load_validated, split_training
 from train.sources import FERPLUS_NAMES, SourceError, read_source
 
 
@@ -104,8 +105,9 @@ def test_a_part_too_small_for_a_validation_split_has_none_and_is_not_trained_on(
     splits = load_fer2013(layouts["csv"], limit=20, validation_fraction=0.03, cache_dir=tmp_path)
     assert len(splits["train"]) == 20 and "validation" not in splits
     assert "no validation split: 0.03 of 20" in caplog.text
+    args = argparse.Namespace(data=layouts["csv"], split_map=(), ferplus=None)
     with pytest.raises(SourceError, match=r"no Training picture is left for validation; raise validation_fraction or"):
-        require_validation(splits, layouts["csv"])
+        load_validated(args, limit=20, validation_fraction=0.03, cache_dir=tmp_path)
 
 
 def test_the_folder_versions_test_is_not_passed_off_as_an_official_split(layouts, tmp_path):

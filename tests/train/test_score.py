@@ -92,6 +92,5 @@ def test_what_is_not_there_is_said_in_one_sentence(score, tmp_path):
     done = score("--split", "public_test", "--output", tmp_path / "x.json", model=tmp_path)
     assert done.returncode != 0 and f"{tmp_path} is no model folder: it holds no config.json" in done.stderr
     done = score("--split", "private_test", "--limit", "50", "--output", tmp_path / "x.json")
-    assert (
-        done.returncode != 0 and "has no split private_test; it has train, public_test" in done.stderr
-    )  # 3% of 50 are none
+    # 3% of 50 are none: no validation split
+    assert done.returncode != 0 and "has no split private_test; it has train, public_test" in done.stderr
