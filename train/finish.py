@@ -15,6 +15,7 @@ from train.config import load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
 from train.machine import commit, hardware, portable
+from train.model import describe
 from train.score import (
     folder_logits,
     load_model,
@@ -87,11 +88,22 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
 
 
 def looks_so_far(config):
-    """How often PublicTest was scored with the weights that this run began from and with those of its teachers."""
+    """How often PublicTest was scored with the weights that this run began from and with those of its teachers.
+
+    A folder's count holds that of the runs before it, so a teacher that the weights, or another teacher, came from
+    adds nothing.
+    """
     begun = weights_folder(config)
     teachers = [Path(run) for run in config.teachers]
     folders = {one.resolve() for one in (begun, begun / "export", *teachers, *(one / "export" for one in teachers))}
-    return sum(stored_metrics(one).get("training", {}).get("public_test_looks", 0) for one in folders)
+    runs = [training for one in folders if (training := stored_metrics(one).get("training"))]
+
+    def came_from(run, earlier):
+        way = [*earlier.get("lineage", []), describe(earlier)]
+        return run.get("lineage", [])[: len(way)] == way
+
+    latest = [one for one in runs if not any(came_from(other, one) for other in runs)]
+    return sum(one.get("public_test_looks", 0) for one in latest)
 
 
 def without_folders(config):

@@ -7,6 +7,7 @@ import pytest
 from train.config import TrainConfig, to_yaml
 from train.finish import data_beside, looks_so_far, without_folders
 from train.machine import portable
+from train.model import describe
 from train.score import store
 
 
@@ -56,6 +57,17 @@ def test_every_look_at_public_test_counts(tmp_path):
     assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 3
     store(new, "public_test", {"single": {}, "flip": {}})
     assert json.loads((new / "metrics.json").read_text())["training"]["public_test_looks"] == 4
+
+
+def test_looks_at_what_the_weights_came_from_count_once(tmp_path):
+    date = {"date": "2026-01-01", "lineage": ["taught by teacher"]}
+    first = folder(tmp_path / "first", public_test_looks=2, **date)
+    came_from_it = [*date["lineage"], describe(date), "taught by first"]
+    second = folder(tmp_path / "second", public_test_looks=3, date="2026-01-02", lineage=came_from_it)
+    beside = folder(tmp_path / "beside", public_test_looks=5, date="2026-01-03", lineage=date["lineage"])
+    assert looks_so_far(TrainConfig(pretrained=second, teachers=(first, second))) == 3
+    assert looks_so_far(TrainConfig(pretrained=first, teachers=(second,))) == 3
+    assert looks_so_far(TrainConfig(pretrained=second, teachers=(first, beside))) == 8
 
 
 def test_looks_at_a_run_count_where_its_best_weights_go_on(tmp_path):
