@@ -85,6 +85,7 @@ class TrainConfig:
     )
     teachers: tuple[str, ...] = option((), "runs (their --output folders) whose averaged probabilities are learnt")
     distillation_weight: float = option(0.5, "part of the target that comes from `teachers`, where there are some, 0-1")
+    teacher_flip: bool = option(False, "teachers answer for the picture and its mirror image, averaged")
     mixup: float = option(0.0, "alpha of mixup's beta distribution, 0 switches it off")
     cutmix: float = option(0.0, "alpha of CutMix's beta distribution, 0 switches it off; with mixup: either, by halves")
 

@@ -56,7 +56,9 @@ class Loop:
         self.pictures, self.targets, self.weights = (torch.as_tensor(part).to(device) for part in train_split)
         self.validation_pictures = torch.as_tensor(validation_split[0]).to(device)
         self.validation_labels = np.asarray(validation_split[1])
-        self.teachers = Teachers(config.teachers, self.targets.shape[1]).to(device) if config.teachers else None
+        self.teachers = None
+        if config.teachers:
+            self.teachers = Teachers(config.teachers, self.targets.shape[1], config.teacher_flip).to(device)
         self.digests = {
             "data": digest(self.pictures, self.targets, self.weights, self.validation_pictures),
             "teachers": digest(*self.teachers.state_dict().values()) if self.teachers else None,

@@ -111,12 +111,14 @@ def beginning(config):
 class Teachers(nn.Module):
     """The averaged probabilities of trained runs, on the very pictures that the student sees (Beyer et al. 2022)."""
 
-    def __init__(self, runs, num_classes):
+    def __init__(self, runs, num_classes, flip=False):
         """`runs` are output folders of training runs, or exported model folders; `lineage` then says what they are.
+        With `flip` each answers for a picture and its mirror image, averaged.
 
         Raises ConfigError for one that is no finished run.
         """
         super().__init__()
+        self.flip = flip
         self.networks, self.normalisations, self.configs, self.lineage = nn.ModuleList(), [], [], []
         for run in map(finished_run, runs):
             config = load_config(run / "train_config.yaml")
@@ -136,7 +138,9 @@ class Teachers(nn.Module):
         probabilities = 0
         for network, normalise, config in zip(self.networks, self.normalisations, self.configs, strict=True):
             pictures = normalise(augmentation.resize(images, config.input_size))
+            if self.flip:
+                pictures = torch.cat([pictures, pictures.flip(-1)])
             with torch.autocast(images.device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"):
                 logits = network(pictures.contiguous(memory_format=torch.channels_last))
-            probabilities = probabilities + logits.float().softmax(1)
+            probabilities = probabilities + logits.float().softmax(1).unflatten(0, (-1, len(images))).mean(0)
         return probabilities / len(self.networks)

@@ -58,6 +58,10 @@ def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
     torch.testing.assert_close(teachers(images), expected, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(networks[0](small).softmax(1), expected, atol=1e-2)
     assert not any(parameter.requires_grad for parameter in teachers.parameters())
+
+    both = Teachers([tmp_path / "a", tmp_path / "b"], 7, flip=True)(images)
+    torch.testing.assert_close(both, (expected + teachers(images.flip(-1))) / 2, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(both, expected, atol=1e-3)
     assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0] and "weights" not in teachers.lineage[0]
     assert "at 48 px from the weights of earlier, seed 0" in teachers.lineage[1]
 
