@@ -22,10 +22,11 @@ def free_port():
 class AppProcess:
     """The app on a free port: `url`, `log` (a path), `uploads` (its folder of temporary files), both in `folder`.
 
-    Keyword arguments are environment variables. Raises RuntimeError, with the log, where it does not answer in time.
+    `python` runs it; the other keyword arguments are environment variables. Raises RuntimeError, with the log, where it
+    does not answer in time.
     """
 
-    def __init__(self, folder, patience_seconds=120.0, **environment):
+    def __init__(self, folder, patience_seconds=120.0, python=sys.executable, **environment):
         self.log, self.uploads = folder / "log.txt", folder / "uploads"
         self.uploads.mkdir(exist_ok=True)
         self.port = free_port()
@@ -36,9 +37,7 @@ class AppProcess:
             "GRADIO_TEMP_DIR": str(self.uploads),
         }
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "app.py"], cwd=ROOT, env=env | environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen([python, "app.py"], cwd=ROOT, env=env | environment, stdout=log, stderr=log)
         self.wait_until_served(patience_seconds)
 
     def wait_until_served(self, patience_seconds):
