@@ -4,7 +4,9 @@ import json
 from html import escape
 
 from space.analysis import Analyzer
+from space.classifier import ModelConfig
 from space.detectors import HaarCascade
+from space.model_source import ModelSource
 from space.text import emotion_name, say
 
 SPLITS = ("public_test", "private_test", "test", "validation")
@@ -133,31 +135,38 @@ def figures_html(metrics, language):
     )
 
 
-def about_html(analyzer: Analyzer, language, url):
-    """The whole tab. `url` is the address that the person's browser has the page from."""
-    config, metrics = analyzer.classifier.config, metrics_of(analyzer)
-    facts = [
-        (
-            say(language, "about_model"),
-            analyzer.source.name + (f" @ {analyzer.source.revision}" if analyzer.source.revision else ""),
-        ),
-        (
-            say(language, "about_architecture"),
-            f"{config.architecture}, {config.input_size[1]} x {config.input_size[2]} px",
-        ),
-        (say(language, "about_weights"), f"sha256 {analyzer.classifier.sha256[:16]}…"),
-        (say(language, "about_runtime"), analyzer.classifier.runtime),
-        (say(language, "about_detector"), analyzer.detector.name),
-        (say(language, "about_classes"), ", ".join(emotion_name(language, label) for label in config.label_names)),
+def model_html(source: ModelSource, config: ModelConfig, metrics, facts, language):
+    """What the model is and how good it is, as two cards. `facts` are rows of this page's own: (key of a sentence,
+    value); `metrics` as `read_metrics` gives them."""
+    rows = [
+        ("about_model", source.name + (f" @ {source.revision}" if source.revision else "")),
+        ("about_architecture", f"{config.architecture}, {config.input_size[1]} x {config.input_size[2]} px"),
+        ("about_classes", ", ".join(emotion_name(language, label) for label in config.label_names)),
+        *facts,
     ]
     if metrics and metrics.get("training", {}).get("datasets"):
-        facts.append((say(language, "about_trained_on"), ", ".join(metrics["training"]["datasets"])))
-    rows = "".join(f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>' for key, value in facts)
+        rows.append(("about_trained_on", ", ".join(metrics["training"]["datasets"])))
+    cells = "".join(
+        f'<tr><th scope="row">{escape(say(language, key))}</th><td>{escape(value)}</td></tr>' for key, value in rows
+    )
     figures = figures_html(metrics, language) if metrics else f"<p>{escape(say(language, 'about_missing'))}</p>"
     return (
-        f'<div class="fer-about"><section class="fer-card"><h3>{escape(say(language, "about_model"))}</h3>'
-        f'<div class="fer-scroll" tabindex="0"><table class="fer-facts">{rows}</table></div></section>'
+        f'<section class="fer-card"><h3>{escape(say(language, "about_model"))}</h3>'
+        f'<div class="fer-scroll" tabindex="0"><table class="fer-facts">{cells}</table></div></section>'
         f'<section class="fer-card"><h3>{escape(say(language, "about_figures"))}</h3>{figures}</section>'
+    )
+
+
+def about_html(analyzer: Analyzer, language, url):
+    """The whole tab. `url` is the address that the person's browser has the page from."""
+    facts = [
+        ("about_weights", f"sha256 {analyzer.classifier.sha256[:16]}…"),
+        ("about_runtime", analyzer.classifier.runtime),
+        ("about_detector", analyzer.detector.name),
+    ]
+    model = model_html(analyzer.source, analyzer.classifier.config, metrics_of(analyzer), facts, language)
+    return (
+        f'<div class="fer-about">{model}'
         f'<section class="fer-card"><h3>{escape(say(language, "about_api"))}</h3>{programs_html(url, language)}'
         f"</section></div>"
     )

@@ -6,18 +6,17 @@ Everything is read from the app's own modules and files when the page is built, 
 import json
 import re
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from space import crop, live, tracking
-from space.about import MARK, figures_html, read_metrics
+from space.about import MARK, model_html, read_metrics
 from space.classifier import ModelConfig
 from space.detectors import SMALLEST_SIDE, YuNet
 from space.draw import TIGHT
 from space.emotions import css_variables
 from space.limits import LIMITS
 from space.model_source import ModelSource
-from space.text import DEFAULT, emotion_name, languages
+from space.text import DEFAULT, languages
 from space.theme import CONTAINERS, theme
 
 FOLDER = Path(__file__).resolve().parent
@@ -69,26 +68,10 @@ def page_texts():
     return {language: english | texts | own.get(language, {}) for language, texts in languages().items()}
 
 
-def about(config, source, metrics, texts, language, facts):
-    """HTML of the About tab. `facts` are further rows (key of a sentence, value)."""
-    say = texts[language]
-    name = source.name + (f" @ {source.revision}" if source.revision else "")
-    rows = [
-        (say["about_model"], name),
-        (say["about_architecture"], f"{config.architecture}, {config.input_size[1]} x {config.input_size[2]} px"),
-        (say["about_classes"], ", ".join(emotion_name(language, label) for label in config.label_names)),
-        *((say[key], value) for key, value in facts),
-    ]
-    if metrics and metrics.get("training", {}).get("datasets"):
-        rows.append((say["about_trained_on"], ", ".join(metrics["training"]["datasets"])))
-    cells = "".join(f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>' for key, value in rows)
-    figures = figures_html(metrics, language) if metrics else f"<p>{escape(say['about_missing'])}</p>"
-    html = (
-        f'<section class="fer-card"><h3>{escape(say["about_model"])}</h3><div class="fer-scroll" tabindex="0">'
-        f'<table class="fer-facts">{cells}</table></div></section>'
-        f'<section class="fer-card"><h3>{escape(say["about_figures"])}</h3>{figures}</section>'
-    )
-    return re.sub(r'style="--share:([\d.]+)"', r'data-share="\1"', html)  # the page's policy allows no style attributes
+def about(source, config, metrics, facts, language):
+    """HTML of the About tab, as the app has it but without style attributes, which this page's policy forbids."""
+    html = model_html(source, config, metrics, facts, language)
+    return re.sub(r'style="--share:([\d.]+)"', r'data-share="\1"', html)
 
 
 def generate(source: ModelSource, detector_sha256, runtime):
@@ -140,5 +123,5 @@ def generate(source: ModelSource, detector_sha256, runtime):
         ("about_runtime", f"ONNX Runtime Web {runtime}"),
     )
     for language in texts:
-        texts[language]["about"] = about(config, source, metrics, texts, language, facts)
+        texts[language]["about"] = about(source, config, metrics, facts, language)
     return Page(app, theme_css() + css_variables(config.label_names) + CONTAINERS, texts)

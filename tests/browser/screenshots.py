@@ -7,21 +7,17 @@ Needs the packages of requirements-dev.txt and a Chromium; FER_DETECTOR and FER_
 """
 
 import argparse
-import io
 import math
-import os
-import subprocess
-import sys
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
-import av
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
+from benchmarks.app_process import AppProcess
 from space.photo_tab import EXAMPLES
-from tests.browser.conftest import FLAGS, chromium_path, free_port, wait_until_served
+from tests.browser.conftest import FLAGS, chromium_path
+from tests.films import camera_flags, write_film
 
 ROOT = Path(__file__).resolve().parents[2]
 LIVE_SECONDS = 12  # of webcam before its picture is taken, so that the curve has something to show
@@ -43,35 +39,11 @@ def two_people(step, size=(640, 480)):
 
 
 def write_films(folder):
-    """(fake camera's MJPEG, a video of eight seconds)."""
+    """film.mp4, a video of eight seconds, and two.png in `folder`; returns flags of a Chromium with a fake camera."""
     frames = [two_people(step) for step in range(240)]
-    camera = io.BytesIO()
-    for frame in frames:
-        frame.save(camera, "JPEG", quality=90)
-    (folder / "camera.mjpeg").write_bytes(camera.getvalue())
-    with av.open(str(folder / "film.mp4"), "w") as output:
-        stream = output.add_stream("libx264", rate=15)
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
-        for frame in frames[::2]:
-            output.mux(stream.encode(av.VideoFrame.from_image(frame)))
-        output.mux(stream.encode())
-    two_people(0).save(folder / "two.png")
-    return folder / "camera.mjpeg", folder / "film.mp4"
-
-
-@contextmanager
-def served(folder):
-    """The address of an `app.py` that runs within the block."""
-    port = free_port()
-    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "uploads")}
-    with (folder / "log.txt").open("wb") as log:
-        app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            wait_until_served(app, f"http://127.0.0.1:{port}")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            app.terminate()
-            app.wait(30)
+    write_film(folder / "film.mp4", frames[::2], rate=15)
+    frames[0].save(folder / "two.png")
+    return camera_flags(folder / "camera.mjpeg", frames)
 
 
 def photo(page, folder):
@@ -150,13 +122,9 @@ def main():
     parser.add_argument("--all", type=Path, metavar="DIR", help="every tab instead of the README's pictures")
     args = parser.parse_args()
     expect.set_options(timeout=60_000)
-    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver, served(Path(temporary)) as url:
-        folder = Path(temporary)
-        camera, _ = write_films(folder)
-        fake = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-        browser = driver.chromium.launch(
-            executable_path=chromium_path(), args=[*FLAGS, *fake, f"--use-file-for-fake-video-capture={camera}"]
-        )
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as driver, AppProcess(Path(temporary)) as app:
+        folder, url = Path(temporary), app.url
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=FLAGS + write_films(folder))
         if args.all:
             args.all.mkdir(parents=True, exist_ok=True)
             for scheme in ("light", "dark"):

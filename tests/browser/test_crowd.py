@@ -12,10 +12,10 @@ COLUMNS, ROWS = 8, 5
 
 
 @pytest.fixture(scope="module")
-def app_url(serve_app, shared_data, tmp_path_factory):
+def app_url(serve_app, shared_data):
     """With YuNet: the cascade looks at 320 pixels, where these faces are too small for it."""
     detector = shared_data / "models" / "face_detection_yunet_2026may.onnx"
-    return serve_app(GRADIO_TEMP_DIR=str(tmp_path_factory.mktemp("uploads")), FER_DETECTOR=str(detector))
+    return serve_app(FER_DETECTOR=str(detector))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from tests.browser.conftest import free_port, wait_until_served
+from tests.space.served import Server
 
 CLIENT = """
 import asyncio, base64, json, sys
@@ -42,22 +42,12 @@ def test_an_mcp_client_calls_predict(repository, child_environment, portrait, tm
     """In an environment of its own, for gradio[mcp] pins an older pydantic: `make test` makes it."""
     python = os.environ.get("FER_MCP_PYTHON", str(repository / ".venv-mcp" / "bin" / "python"))
     assert shutil.which(python), f"no {python}: `make .venv-mcp/.done` makes it, or FER_MCP_PYTHON names another"
-    port = free_port()
-    environment = child_environment | {
-        "GRADIO_MCP_SERVER": "1",
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_TEMP_DIR": str(tmp_path / "uploads"),
-        "FER_DETECTOR": "haar",
-    }
-    with (tmp_path / "log.txt").open("wb") as log:
-        app = subprocess.Popen([python, "app.py"], cwd=repository, env=environment, stdout=log, stderr=log)
+    server = Server(tmp_path, python, GRADIO_MCP_SERVER="1")
     try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_served(app, url)
-        output = subprocess.check_output([python, "-c", CLIENT, url, portrait], env=child_environment, timeout=120)
+        command = [python, "-c", CLIENT, server.url, portrait]
+        output = subprocess.check_output(command, env=child_environment, timeout=120)
     finally:
-        app.terminate()
-        app.wait(30)
+        server.stop()
     tools, is_error, answer = json.loads(output.splitlines()[-1])
     assert tools.keys() == {"predict", "predict_video"}
     description, arguments = tools["predict"]

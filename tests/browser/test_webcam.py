@@ -14,10 +14,9 @@ ANSWER_BYTES = 60_000  # most for what comes back for it: numbers and a curve, n
 
 
 @pytest.fixture(scope="module")
-def app_url(serve_app, tmp_path_factory):
+def app_url(serve_app):
     """One place at the camera, and a turn so long that only a closed tab can end it."""
-    uploads = str(tmp_path_factory.mktemp("uploads"))
-    return serve_app(GRADIO_TEMP_DIR=uploads, FER_LIMIT_STREAMS="1", FER_LIMIT_STREAM_SECONDS="900")
+    return serve_app(FER_LIMIT_STREAMS="1", FER_LIMIT_STREAM_SECONDS="900")
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.app_process import AppProcess
@@ -14,9 +15,9 @@ API = "/gradio_api"
 class Server(AppProcess):
     """The app with the Haar cascade, and without a bound on how often tests may ask."""
 
-    def __init__(self, folder, **environment):
+    def __init__(self, folder, python=sys.executable, **environment):
         defaults = {"OMP_NUM_THREADS": "1", "FER_DETECTOR": "haar", "FER_LIMIT_ADDRESS_REQUESTS_PER_MINUTE": "100000"}
-        super().__init__(folder, PATIENCE_SECONDS, **defaults | environment)
+        super().__init__(folder, PATIENCE_SECONDS, python, **defaults | environment)
 
 
 def upload(client, data, name="photo.jpg"):

@@ -21,6 +21,7 @@ from space.occlusion import occlusion_map
 from space.predict import predict
 from space.text import Refusal
 from space.video import analyse_video
+from tests.films import write_film
 
 
 def test_a_portrait_has_one_face(analyzer, portrait):
@@ -145,14 +146,8 @@ def test_boxes_stay_within_the_picture():
 @pytest.fixture
 def film(portrait, tmp_path):
     """Two seconds of the portrait at 10 frames a second."""
-    with av.open(str(tmp_path / "film.mp4"), "w") as output:
-        stream = output.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 512, 600, "yuv420p"
-        with Image.open(portrait) as image:
-            for _ in range(20):
-                output.mux(stream.encode(av.VideoFrame.from_image(image)))
-        output.mux(stream.encode())
-    return tmp_path / "film.mp4"
+    with Image.open(portrait) as picture:
+        return write_film(tmp_path / "film.mp4", [picture] * 20, rate=10)
 
 
 def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
@@ -173,14 +168,9 @@ def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
 
 def test_frames_closer_together_than_a_screen_shows_are_left_out(analyzer, portrait, tmp_path):
     """A small file can hold any number of them; each would be drawn and encoded."""
-    with av.open(str(tmp_path / "dense.mp4"), "w") as output:
-        stream = output.add_stream("libx264", rate=600)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        with Image.open(portrait) as image:
-            for _ in range(300):
-                output.mux(stream.encode(av.VideoFrame.from_image(image.resize((64, 64)))))
-        output.mux(stream.encode())
-    assert 20 <= analyse_video(analyzer, tmp_path / "dense.mp4", tmp_path / "out.mp4").frames <= 35  # half a second
+    with Image.open(portrait) as picture:
+        dense = write_film(tmp_path / "dense.mp4", [picture.resize((64, 64))] * 300, rate=600)
+    assert 20 <= analyse_video(analyzer, dense, tmp_path / "out.mp4").frames <= 35  # half a second
 
 
 def test_another_projects_metrics_are_none(tmp_path):

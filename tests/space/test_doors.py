@@ -5,11 +5,11 @@ import socket
 import threading
 from pathlib import Path
 
-import av
 import httpx
-import numpy as np
 import pytest
+from PIL import Image
 
+from tests.films import write_film
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
 
 SECRET = "root:"
@@ -55,13 +55,7 @@ def internal():
 def video(tmp_path_factory):
     """Path of a video of a few frames, outside the app's folders."""
     path = tmp_path_factory.mktemp("elsewhere") / "private.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for _ in range(5):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))))
-        container.mux(stream.encode())
-    return str(path)
+    return str(write_film(path, [Image.new("RGB", (64, 48))] * 5, rate=10))
 
 
 def raw_get(server, path):

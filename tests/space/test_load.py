@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import av
 import httpx
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from benchmarks.clients import ask_by_upload, scene, stream_function, watch
 from benchmarks.load import broken_upload
 from space import result_html
 from space.text import languages, say
+from tests.films import write_film
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
 
 QUEUE = 3
@@ -39,13 +39,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def film(tmp_path):
     """Four seconds of grey: about a second of work."""
-    with av.open(str(tmp_path / "film.mp4"), "w") as output:
-        stream = output.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
-        for _ in range(100):
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((480, 640, 3), 128, np.uint8))))
-        output.mux(stream.encode())
-    return tmp_path / "film.mp4"
+    return write_film(tmp_path / "film.mp4", [Image.new("RGB", (640, 480), (128, 128, 128))] * 100, rate=25)
 
 
 def with_client(server, work):

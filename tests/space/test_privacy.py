@@ -6,7 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import httpx
 import pytest
 from PIL import Image
@@ -14,6 +13,7 @@ from PIL import Image
 from benchmarks.clients import scene, stream_function, watch
 from benchmarks.load import broken_upload
 from space.text import say
+from tests.films import write_film
 from tests.space import corpus
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
 
@@ -42,13 +42,8 @@ def server(folders, tmp_path):
 @pytest.fixture
 def film(portrait, tmp_path):
     """A video of the portrait of a fifth of a second."""
-    with av.open(str(tmp_path / "film.mp4"), "w") as output, Image.open(portrait) as image:
-        stream = output.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 300, "yuv420p"
-        for _ in range(2):
-            output.mux(stream.encode(av.VideoFrame.from_image(image.resize((256, 300)))))
-        output.mux(stream.encode())
-    return (tmp_path / "film.mp4").read_bytes()
+    with Image.open(portrait) as picture:
+        return write_film(tmp_path / "film.mp4", [picture.resize((256, 300))] * 2, rate=10).read_bytes()
 
 
 def press(client, config, element, value):
