@@ -45,11 +45,6 @@ MARK = (  # a face in a finder's corners
 )
 
 
-def metrics_of(analyzer: Analyzer):
-    """The folder's metrics.json, or None where it has none that this project's training wrote."""
-    return read_metrics(analyzer.source.folder)
-
-
 def read_metrics(folder):
     """FOLDER/metrics.json, or None: another's model may have none, or one of its own kind."""
     try:
@@ -164,7 +159,8 @@ def about_html(analyzer: Analyzer, language, url):
         ("about_runtime", analyzer.classifier.runtime),
         ("about_detector", analyzer.detector.name),
     ]
-    model = model_html(analyzer.source, analyzer.classifier.config, metrics_of(analyzer), facts, language)
+    metrics = read_metrics(analyzer.source.folder)
+    model = model_html(analyzer.source, analyzer.classifier.config, metrics, facts, language)
     return (
         f'<div class="fer-about">{model}'
         f'<section class="fer-card"><h3>{escape(say(language, "about_api"))}</h3>{programs_html(url, language)}'
