@@ -2,9 +2,11 @@
 
 import re
 import shutil
+import time
 
 from playwright.sync_api import expect
 
+from tests.browser.conftest import PATIENCE_SECONDS
 from tests.static.conftest import show, wait_until_ready
 
 FETCH = """address => new Promise(resolve => {
@@ -12,6 +14,26 @@ FETCH = """address => new Promise(resolve => {
   fetch(address).then(() => resolve("fetched"), () => {});
 })"""
 WORKER_FETCH = "address => fetch(address).then(() => 'fetched', () => 'refused')"
+
+
+def statuses_of_service_workers(page):
+    """A dictionary that Chromium keeps filling; "installed" is a worker that waits until the old pages are gone."""
+    statuses, session = {}, page.context.new_cdp_session(page)
+
+    def note(event):
+        statuses.update((version["versionId"], version["status"]) for version in event["versions"])
+
+    session.on("ServiceWorker.workerVersionUpdated", note)
+    session.send("ServiceWorker.enable")
+    return statuses
+
+
+def wait_for(page, holds):
+    """Chromium puts the waiting worker in charge some time after the last page has closed, and tells no page."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, "the service worker did not change in time"
+        page.wait_for_timeout(50)
 
 
 def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, serve, static_space, portrait):
@@ -48,11 +70,11 @@ def test_a_new_build_takes_over_when_the_old_page_is_closed(visits, serve, stati
     page.reload()
     wait_until_ready(page)
     expect(built).to_have_count(0)
-    page.evaluate("navigator.serviceWorker.ready.then(found => new Promise(done => {"
-                  "const look = () => found.waiting ? done() : setTimeout(look, 50); look(); }))")  # fmt: skip
-    other = page.context.new_page()
-    page.close()
-    page = other
+    old, page = page, page.context.new_page()
+    statuses = statuses_of_service_workers(page)
+    wait_for(page, lambda: "installed" in statuses.values())
+    old.close()
+    wait_for(page, lambda: "installed" not in statuses.values())
     page.goto(server.url)
     wait_until_ready(page)
     expect(page.locator("meta[name=build]")).to_have_count(1)
