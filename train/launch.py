@@ -101,12 +101,21 @@ def refuse_contradictions(config, process):
         raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
     if config.pretrained_share and config.pretrained == "none":
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
-    if config.pretrained not in ("none", "hub") and not Path(config.pretrained).exists():
-        raise ConfigError(f"pretrained: {config.pretrained} is not there; it is none, hub, a file or a model folder")
     for folder in config.teachers:
         check_same_split(config, finished_run(folder), "teachers")
     if config.pretrained not in ("none", "hub"):
+        check_weights_are_there(Path(config.pretrained))
         check_same_split(config, weights_folder(config), "pretrained")
+
+
+def check_weights_are_there(path):
+    if not path.exists():
+        raise ConfigError(f"pretrained: {path} is not there; it is none, hub, a file or a model folder")
+    if path.is_dir() and not (path / "model.safetensors").is_file():
+        raise ConfigError(
+            f"pretrained: {path} holds no model.safetensors; a run's weights are the file best.safetensors in its"
+            " folder, or the folder export"
+        )
 
 
 def own_recipe(folder):

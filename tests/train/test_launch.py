@@ -3,10 +3,11 @@
 import json
 import os
 
+import accelerate
 import pytest
 
 from train.config import ConfigError, TrainConfig
-from train.launch import check_same_pictures, check_same_split
+from train.launch import check_same_pictures, check_same_split, refuse_contradictions
 from train.stopping import follow_launcher
 
 
@@ -49,6 +50,15 @@ def test_only_a_part_of_the_split_that_weights_were_validated_on_may_validate_th
         return
     with pytest.raises(ConfigError, match="trained with validation_fraction 0.125 and split_seed 0, so with pictures"):
         check_same_split(config, tmp_path, "pretrained")
+
+
+def test_a_runs_folder_is_not_taken_for_its_weights_and_they_are_named(tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"run holds no model.safetensors; a run's weights are the file best.safet"):
+        refuse_contradictions(TrainConfig(pretrained=str(run)), accelerate.PartialState(cpu=True))
+    refuse_contradictions(TrainConfig(pretrained=str(run / "best.safetensors")), accelerate.PartialState(cpu=True))
 
 
 def test_the_first_process_of_a_container_has_no_launcher(monkeypatch):
