@@ -23,7 +23,7 @@ from train.model import build_model
 def comparison(data):
     """Markdown table of both ways over input sizes."""
     config, arrays = recipe_and_arrays(data)
-    process = started_process(config)
+    process = started_process(config, cpu=True)  # where there is a GPU too
     torch.manual_seed(0)
     network, _, _ = build_model(config, len(LABEL_NAMES))
     rows = []

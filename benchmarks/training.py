@@ -181,9 +181,9 @@ def recipe_and_arrays(data):
     return config if arrays.votes is not None else dataclasses.replace(config, ferplus_weight=0.0), arrays
 
 
-def started_process(config):
+def started_process(config, cpu=False):
     torch.set_num_threads(os.cpu_count())
-    return accelerate.Accelerator(mixed_precision=config.mixed_precision)
+    return accelerate.Accelerator(mixed_precision=config.mixed_precision, cpu=cpu)
 
 
 def comparison(config, process, arrays, folder):
@@ -252,7 +252,7 @@ def main():
         epoch = epoch_text(config, process, arrays, folder, speed)
         grown = growth(config, process, arrays, folder)
     where = (
-        f"`python -m benchmarks.training --data PATH`, {datetime.date.today()}, {hardware()}, Python"
+        f"`python -m benchmarks.training --data PATH`, {datetime.date.today()}, {hardware(process.device)}, Python"
         f" {platform.python_version()}, torch {torch.__version__}; {config.architecture}, {config.input_size} px,"
         f" batches of {config.batch_size}, mixed precision: {config.mixed_precision}."
     )

@@ -53,7 +53,8 @@ def commit_files(
     A file of the repository that `is_ours(path)` and that `files` lacks is deleted in the same commit. Nothing that
     differs means no commit. `revision` is a branch, made from main where it is not there; `tag` names the commit, and
     a tag that names other files already is an error before anything is sent. `creation` goes to `create_repo`, for a
-    repository that is not there. Raises HubError; the repository's files are then as they were.
+    repository that is not there. Raises HubError; the repository's files are then as they were, but where its message
+    says that the commit was made and the tag was not.
     """
     api = api or HfApi()
     if create_pr and (revision or tag):
@@ -87,10 +88,16 @@ def commit_files(
             return Committed(done.pr_url or done.commit_url, done.oid, done.oid != heads[0])
 
         committed = retried(attempt)
-        if tag:
+    if tag:
+        try:
             retried(
                 lambda: api.create_tag(repo_id, tag=tag, revision=committed.oid, repo_type=repo_type, exist_ok=True)
             )
+        except (HfHubHTTPError, httpx2.HTTPError, OSError, ValueError) as error:
+            raise HubError(
+                f"the files are in {repo_id} ({committed.url}), but the tag {tag} was not made ({one_line(error)});"
+                " the same command makes it, or `hf repos tag create`"
+            ) from error
     return committed
 
 

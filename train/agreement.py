@@ -44,7 +44,10 @@ def check_loaders(folder, tolerance=TOLERANCE):
     with naming("transformers", folder):
         processor = AutoImageProcessor.from_pretrained(folder)
         wrapped = AutoModelForImageClassification.from_pretrained(folder).eval()
-        classify = pipeline("image-classification", model=wrapped, image_processor=processor, top_k=len(names))
+        # without a device it would move `wrapped` itself to a GPU
+        classify = pipeline(
+            "image-classification", model=wrapped, image_processor=processor, top_k=len(names), device="cpu"
+        )
     with naming("onnxruntime", folder):
         session = onnxruntime.InferenceSession(folder / "onnx" / "model.onnx", providers=["CPUExecutionProvider"])
     if [wrapped.config.id2label[i] for i in range(len(names))] != names:

@@ -17,6 +17,7 @@ from train.export import export_run
 from train.machine import commit, hardware, portable
 from train.model import describe
 from train.score import (
+    Alone,
     folder_logits,
     load_model,
     score_folder,
@@ -31,20 +32,22 @@ logger = logging.getLogger(__name__)
 FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
 
 
-def finish(folder, config, splits, progress, lineage, weights, score, views):
+def finish(folder, config, splits, progress, lineage, weights, score, views, process):
     """Write the model folder `folder` from the float32 file `weights` of a run.
 
     A temperature and class offsets are fitted on the validation split, through the exported transform, and folded into
     the classifier.
-    `score` names the splits that are scored, `views` how. The folder appears when it is complete, and its loaders
-    agree; an earlier one of that name is replaced.
+    `score` names the splits that are scored, `views` how; `process` is the Accelerator that trained, and one process
+    scores, on its device. The folder appears when it is complete, and its loaders agree; an earlier one of that name
+    is replaced.
     """
     folder = Path(folder)
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     export_run(weights, config, building, onnx=False)  # what timm reads is enough to calibrate
-    logits, labels = folder_logits(building, splits["validation"])
+    alone = Alone(process.device)
+    logits, labels = folder_logits(building, splits["validation"], alone)
     calibration = fit_calibration(logits, labels, config.offset_sharpness)
     export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
@@ -69,7 +72,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
                 "fitted_on": "validation",
                 "folded": True,
             },
-            "training": describe_run(config, progress, lineage, looks),
+            "training": describe_run(config, progress, lineage, looks, process),
             "splits": {},
         },
     )
@@ -77,7 +80,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views):
         if name not in splits:
             logger.warning("the data hold no split %s; it is not scored", name)
             continue
-        entries = score_folder(building, splits[name], views=views)
+        entries = score_folder(building, splits[name], views=views, process=alone)
         store(building, name, entries)
         for view, entry in entries.items():
             logger.info("\n%s", table(entry, f"{name}, {view}"))
@@ -135,7 +138,7 @@ def data_beside(config):
     return names
 
 
-def describe_run(config, progress, lineage, looks, script=("train/train.py",)):
+def describe_run(config, progress, lineage, looks, process, script=("train/train.py",)):
     """The `training` part of metrics.json; `script` is what `accelerate launch` was given before the flags."""
     return {
         "seed": config.seed,
@@ -143,7 +146,7 @@ def describe_run(config, progress, lineage, looks, script=("train/train.py",)):
         # a run that was resumed is the run that was begun
         "command": shlex.join(["accelerate", "launch", *script, *portable(a for a in sys.argv[1:] if a != "--resume")]),
         "date": datetime.date.today().isoformat(),
-        "hardware": hardware(),
+        "hardware": hardware(process.device, process.num_processes),
         "seconds": round(progress.seconds, 1),
         "pictures_seen": progress.pictures,
         "epochs": len(progress.history),

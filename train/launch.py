@@ -75,6 +75,8 @@ def run(args, config, job, command):
     level = logging.INFO if process.is_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    if process.num_processes > 1:
+        logger.info("%d processes share every batch", process.num_processes)
     if process.is_main_process:
         keep_or_refuse(args, config, command)
     process.init_trackers("fer", config={"recipe": to_yaml(config)})
@@ -99,6 +101,7 @@ def refuse_contradictions(config, process):
     if config.mixed_precision == "fp16" and process.device.type == "cpu":
         # Accelerate would leave it out without a word
         raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
+    refuse_what_the_launcher_would_drop(config, process)
     if config.pretrained_share and config.pretrained == "none":
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
     for folder in config.teachers:
@@ -106,6 +109,22 @@ def refuse_contradictions(config, process):
     if config.pretrained not in ("none", "hub"):
         check_weights_are_there(Path(config.pretrained))
         check_same_split(config, weights_folder(config), "pretrained")
+
+
+def refuse_what_the_launcher_would_drop(config, process):
+    """`accelerate launch` says by the environment what it was asked for, and in these cases nothing comes of it."""
+    asked = os.environ.get("ACCELERATE_MIXED_PRECISION")  # set by every `accelerate launch`
+    if asked not in (None, "no", config.mixed_precision):
+        raise ConfigError(
+            f"mixed_precision: `accelerate launch` was told {asked}, the recipe says {config.mixed_precision}, and the"
+            f" recipe decides: give --mixed_precision {asked} after the script's name, or no before it"
+        )
+    # without --multi_gpu it starts one process, however many it was asked for, where it sees fewer than two GPUs
+    if asked and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ and process.num_processes == 1:
+        raise ConfigError(
+            "`accelerate launch` was asked for several processes and started one: add --multi_gpu before the script's"
+            " name (for one process, unset MASTER_ADDR)"
+        )
 
 
 def check_weights_are_there(path):

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 
-def hardware():
-    """The device in a few words, for tables."""
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+def hardware(device, processes=1):
+    """What computed, in a few words, for tables: `processes` GPUs like the torch.device `device`, or the CPU."""
+    if device.type == "cuda":
+        return f"{processes} x {torch.cuda.get_device_name(device)}"
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -20,7 +20,8 @@ def hardware():
         model = names[0] if names else model
     # a virtual machine may not say which of a maker's generations it has
     vectors = torch.backends.cpu.get_cpu_capability()
-    return f"{os.cpu_count()} cores of {model} ({vectors})"
+    shared = f"{processes} processes on " if processes > 1 else ""
+    return f"{shared}{os.cpu_count()} cores of {model} ({vectors})"
 
 
 def commit():

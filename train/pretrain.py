@@ -89,18 +89,18 @@ def pretrain(args, config, process):
         args.output,
     )  # fmt: skip
     if process.is_main_process:  # best.safetensors may be taken before the end
-        write_provenance(args.output, config, loop.progress, [f"pretrained on {NAME}, not to its end:"])
+        write_provenance(args.output, config, process, loop.progress, [f"pretrained on {NAME}, not to its end:"])
     loop.fit(resume=args.resume)
     if process.is_main_process:
         right = loop.progress.history[loop.progress.best_epoch]["validation_accuracy"]
         lineage = [f"pretrained on {NAME} (200 classes, made grey), {right:.1%} of its validation pictures right:"]
-        write_provenance(args.output, config, loop.progress, lineage)
+        write_provenance(args.output, config, process, loop.progress, lineage)
         logger.info("fine-tune with --pretrained %s", args.output / "best.safetensors")
 
 
-def write_provenance(folder, config, progress, lineage):
+def write_provenance(folder, config, process, progress, lineage):
     """metrics.json beside the weights: what a run that begins from them takes over into its own."""
-    training = describe_run(config, progress, lineage, looks=0, script=("-m", "train.pretrain"))
+    training = describe_run(config, progress, lineage, 0, process, script=("-m", "train.pretrain"))
     write_metrics(folder, {"schema_version": 1, "training": training | {"datasets": [NAME]}, "splits": {}})
 
 

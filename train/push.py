@@ -70,7 +70,7 @@ def push_folder(folder, repo_id, *, private=None, create_pr=False, revision=None
     """Push the model folder as one commit; the same folder again is no new commit. Returns `hub.commit.Committed`.
 
     `revision` is a branch, made from main where it is not there. Raises PushError and HubError; the repository's files
-    are then as they were.
+    are then as they were, but for a tag that failed after the commit.
     """
     folder = Path(folder)
     require_token(api)

@@ -77,8 +77,8 @@ class Alone:
 
     process_index, num_processes = 0, 1
 
-    def __init__(self):
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, device=None):
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     @staticmethod
     def gather(tensor):
@@ -112,16 +112,17 @@ def softmax(logits):
     return torch.from_numpy(np.asarray(logits)).double().softmax(-1).numpy()
 
 
-def folder_logits(folder, split):
+def folder_logits(folder, split, process=None):
     """(logits float32 [n, K], labels int64 [n]) of a `datasets` split, single view."""
     model, transform, _ = load_model(folder)
     arrays = as_arrays(split)
-    return predict(model, transform, arrays.images)[:, 0], arrays.labels
+    return predict(model, transform, arrays.images, process=process)[:, 0], arrays.labels
 
 
 def score_folder(folder, split, *, views=("single",), process=None, batch_size=64):
     """{view: entry of metrics.json} of a model folder on a `datasets` split."""
     folder = Path(folder)
+    process = process or Alone()
     model, transform, config = load_model(folder)
     arrays = as_arrays(split)
     calibration = None
@@ -142,7 +143,7 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
             "weights_sha256": weights_sha256(folder),
             "command": command_line(),
             "date": datetime.date.today().isoformat(),
-            "hardware": hardware(),
+            "hardware": hardware(process.device, process.num_processes),
         }
     return entries
 

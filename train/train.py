@@ -2,7 +2,7 @@
 
 accelerate launch train/train.py --config train/configs/smoke.yaml --data PATH --output runs/smoke
 accelerate launch train/train.py --config train/configs/scratch.yaml --data PATH --output runs/scratch --resume
-accelerate launch --num_processes 4 train/train.py --config train/configs/paper.yaml --data PATH --output runs/paper
+accelerate launch --multi_gpu --num_processes 4 train/train.py --config train/configs/paper.yaml --data P --output D
 """
 
 import sys
@@ -132,7 +132,7 @@ def train_and_export(args, config, process):
             network, normalisation = averaged(config, best, config.pretrained_share)
             best = args.output / "averaged.safetensors"
             save_weights(network, normalisation, best)
-        finish(export, config, splits, loop.progress, lineage, best, args.score, args.views)
+        finish(export, config, splits, loop.progress, lineage, best, args.score, args.views, process)
         logger.info("the model folder is %s", export)
         if args.push_to_hub:
             push_folder_or_say_how(export, args.push_to_hub)

@@ -116,6 +116,17 @@ def test_what_passes_is_retried_and_still_one_commit(api, hub, repo_id, fault):
     assert api.model_info(repo_id, revision="v1").sha == hub.commits(repo_id)[-1]["oid"]
 
 
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_tag_that_fails_after_the_commit_is_told_of_as_that(api, hub, repo_id, status):
+    hub.faults({"match": "POST .*/tag", "status": status, "times": 99})
+    with pytest.raises(HubError, match=rf"files are in {repo_id} \(.*\), but the tag v1 was not made \(.*\); the same"):
+        push(api, repo_id, tag="v1")
+    assert len(hub.commits(repo_id)) == 2
+    hub.faults()
+    assert not push(api, repo_id, tag="v1").new
+    assert api.model_info(repo_id, revision="v1").sha == hub.commits(repo_id)[-1]["oid"]
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -69,7 +69,7 @@ def test_the_whole_text_follows_the_pattern(folder):
         r"\| validation \([^|]+\) \| single crop " + scored + r"\| a part of PublicTest \| single crop " + scored,
         r"(?:\nOn [^#]*? \d+ of 400 pictures are, pixel for pixel, also in Training\. Without them\n"
         rf"[^#]*?{INTERVAL}, macro F1 {INTERVAL}\.\n)" + r"{2}",
-        r"\nPrivateTest was not at hand[^\n]+\n\nThe weights were chosen on the validation split\. ",
+        r"\nPrivateTest has not been scored\.\n\nThe weights were chosen on the validation split\. ",
         r"PublicTest was looked at 1 time: runs\n[^#]+?EXPERIMENTS\.md`\.\n\n",
         r"!\[Confusion matrix on [^\n]+\]\(figures/confusion_matrix\.png\)\n\n",
         rf"The hardest confusions:\n(?:- \w+ taken for \w+: {NUMBER} of \w+ \(\d+ pictures\)\n)" + r"{5}\n",

@@ -20,6 +20,11 @@ def test_all_loaders_agree_on_grey_and_colour_pictures(random_model_folder):
     assert set(differences) == {"grey", "colour"} and max(differences.values()) < 1e-3
 
 
+def test_loaders_are_compared_on_the_cpu_where_there_is_a_gpu(random_model_folder, monkeypatch):
+    monkeypatch.setattr("transformers.pipelines.base.is_torch_cuda_available", lambda: True)
+    assert max(check_loaders(random_model_folder).values()) < 1e-3
+
+
 def test_a_loader_that_differs_is_found(random_model_folder, tmp_path):
     shutil.copytree(random_model_folder, tmp_path / "m")
     file = tmp_path / "m" / "onnx" / "model.onnx"

@@ -52,6 +52,30 @@ def test_only_a_part_of_the_split_that_weights_were_validated_on_may_validate_th
         check_same_split(config, tmp_path, "pretrained")
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {"ACCELERATE_MIXED_PRECISION": "bf16"},
+            "told bf16, the recipe says no.*--mixed_precision bf16 after",
+        ),
+        ({"ACCELERATE_MIXED_PRECISION": "no", "MASTER_ADDR": "127.0.0.1"}, "several processes and started one: add"),
+    ],
+)
+def test_what_the_launcher_would_drop_is_refused(asked, said, monkeypatch):
+    for name in ("MASTER_ADDR", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=said):
+        refuse_contradictions(TrainConfig(pretrained="none"), accelerate.PartialState(cpu=True))
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    refuse_contradictions(
+        TrainConfig(pretrained="none", mixed_precision=asked["ACCELERATE_MIXED_PRECISION"]),
+        accelerate.PartialState(cpu=True),
+    )
+
+
 def test_a_runs_folder_is_not_taken_for_its_weights_and_they_are_named(tmp_path):
     run = tmp_path / "run"
     run.mkdir()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.train.several import ON_CPUS, several
 from train.data import as_arrays, fingerprint, load_fer2013
 from train.score import check_validation, load_model, picture_views, predict, store, stored_metrics
 
@@ -16,10 +17,11 @@ LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "n
 @pytest.fixture(scope="module")
 def score(repository, child_environment, model_folder, shared_data):
     def run(*extra, processes=1, model=model_folder):
-        launch = (*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/score.py")
+        flags, variables = (several(processes), ON_CPUS) if processes > 1 else (("--num_processes", "1"), {})
+        called = ("train/score.py", "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra)
         return subprocess.run(
-            [*launch, "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra],
-            cwd=repository, env=child_environment, capture_output=True, text=True,
+            [*LAUNCH, *flags, *called],
+            cwd=repository, env=child_environment | variables, capture_output=True, text=True,
         )  # fmt: skip
 
     return run
@@ -34,6 +36,7 @@ def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, model_fol
         entries.append(json.loads(output.read_text())["public_test"]["single"])
         assert "61 pictures" in done.stdout and "first 61" in done.stdout and "disgust" in done.stdout
     changing = ("command", "date", "hardware")
+    assert entries[1]["hardware"] == "2 processes on " + entries[0]["hardware"]
     one, two = ({k: v for k, v in entry.items() if k not in changing} for entry in entries)
     assert one["confusion_matrix"] == two["confusion_matrix"]
     assert one["negative_log_likelihood"] == pytest.approx(two["negative_log_likelihood"], abs=1e-6)

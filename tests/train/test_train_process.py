@@ -16,6 +16,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from tests.train.several import ON_CPUS, several
+
 LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
 # layer norms and no dropout: nothing makes a picture see how its batch is divided among processes
 TINY = (
@@ -53,11 +55,13 @@ def launch(repository, child_environment):
     """Starts `accelerate launch train/train.py` in the repository's root, as the leader of a group of processes."""
 
     def start(*extra, processes=1, **variables):
-        script = [*LAUNCH, "--num_processes", str(processes), *(["--cpu"] if processes > 1 else []), "train/train.py"]
-        cached = {"HF_DATASETS_CACHE": str(datasets.config.HF_DATASETS_CACHE)}  # also where HF_HOME is another
+        variables |= {"HF_DATASETS_CACHE": str(datasets.config.HF_DATASETS_CACHE)}  # also where HF_HOME is another
+        flags = ["--num_processes", "1"]
+        if processes > 1:
+            flags, variables = several(processes), variables | ON_CPUS
         return subprocess.Popen(
-            [*script, *extra], cwd=repository, env=child_environment | cached | variables, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
+            [*LAUNCH, *flags, "train/train.py", *extra], cwd=repository, env=child_environment | variables,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
     return start
@@ -187,6 +191,7 @@ def test_two_processes_train_and_score_as_one(finished, launch, fer2013, tmp_pat
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
     two, one = metrics_of(tmp_path / "two"), metrics_of(finished[0])
+    assert two["training"]["hardware"].startswith("2 processes on ") and "2 processes share every batch" in said
     assert two["training"]["pictures_seen"] == one["training"]["pictures_seen"]
     for ours, theirs in zip(two["training"]["history"], one["training"]["history"], strict=True):
         assert ours["learning_rate"] == theirs["learning_rate"]  # Accelerate's scheduler would step once a process
@@ -226,6 +231,7 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     process = launch(*arguments(fer2013, tmp_path / "two", *extra), processes=2)
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
+    assert "2 processes share every batch" in said
     assert "pictures learnt there" in said  # another limit, another validation split
     states = [torch.load(one, weights_only=True) for one in sorted((tmp_path / "two" / "checkpoints").glob("*.pt"))]
     warm = next(one for one in states if (one["progress"]["epoch"], one["progress"]["step"]) == (1, 0))["model"]
