@@ -11,6 +11,8 @@ from space.detectors import find_detector
 from space.limits import LIMITS
 from space.model_source import load_model
 
+WHOLE = "none (whole picture)"  # in the detector's place, where none was asked
+
 
 @dataclass(frozen=True)
 class FaceEmotion:
@@ -124,7 +126,7 @@ class Analyzer:
             ]
         lap("classify")
         timing["total"] = sum(timing.values())
-        name = "none (whole picture)" if whole else self.detector.name
+        name = WHOLE if whole else self.detector.name
         return Analysis(picture.size, found, self.classifier.label_names, self.model, name, timing)
 
     def warm_up(self):

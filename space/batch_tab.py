@@ -29,7 +29,7 @@ def build(analyzer: Analyzer, i18n):
             sentence = say(language, "batch_too_many", count=len(paths), limit=LIMITS.pictures)
             raise gr.Error(sentence, print_exception=False)
         cards, rows = [], []
-        for path in progress.tqdm(paths):
+        for path in progress.tqdm(paths, unit=say(language, "support")):
             name = Path(path).name
             try:
                 picture, analysis = analyzer.analyse_file(path)
@@ -39,7 +39,11 @@ def build(analyzer: Analyzer, i18n):
             rows += csv_rows(cell(name), analysis.as_json())
             image = thumbnail(analysis, picture, THUMBNAIL_SIDE, NUMBER)
             cards.append(card(name, image, face_lines(analysis, language)))
-        return f'<div class="fer-gallery">{"".join(cards)}</div>', gr.DownloadButton(value=written(rows), visible=True)
+        note = say(language, "batch_note", seconds=f"{LIMITS.upload_seconds:g}")
+        return (
+            f'<div class="fer-gallery">{"".join(cards)}</div><p class="fer-note">{escape(note)}</p>',
+            gr.DownloadButton(value=written(rows), visible=True),
+        )
 
     def written(rows):
         """A CSV in Gradio's cache, which `delete_cache` empties."""

@@ -1,6 +1,7 @@
 """A picture with its faces drawn in, for files and videos. The page draws its own with HTML."""
 
 from functools import cache
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -8,12 +9,13 @@ from space.emotions import colours_of
 from space.text import emotion_name, percent
 
 TIGHT = 12  # faces beyond which the tags on a picture show numbers only
+FONT = Path(__file__).parent / "fonts" / "DejaVuSans-Latin.ttf"  # Pillow's own has no letter beyond ASCII
 INK, PAPER = "#14161b", "#ffffff"
 
 
 @cache
 def font(size):
-    return ImageFont.load_default(size)  # Pillow's own scalable one: the same on every machine
+    return ImageFont.truetype(FONT, size)
 
 
 def tag_text(number, label, p, crowded=False, language="en"):

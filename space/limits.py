@@ -15,7 +15,7 @@ class Limits:
     picture_megabytes: float = 20.0
     """Size of one picture's file, and of a request's body beside an upload (a `data:` URL is a third larger)."""
     video_megabytes: float = 100.0
-    """Size of one video's file, and so of an upload."""
+    """Size of one video's file, and so of an upload: an album's pictures come as one."""
     picture_megapixels: float = 50.0
     """Pixels of a picture: what a phone's largest photograph has."""
     webp_megapixels: float = 16.0

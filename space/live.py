@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from space.result_html import bars
-from space.text import emotion_name, percent, say
+from space.text import emotion_name, faces_found, percent, say
 from space.tracking import HISTORY_SECONDS, Tracker
 
 SHOWN = 4  # faces with bars; all faces have boxes
@@ -52,10 +52,11 @@ def live_html(tracks, analysis, rate, now, language):
             }
         )
     data = escape(json.dumps({"size": analysis.size, "faces": faces}))
-    panels = "".join(face_panel(track, analysis.label_names, names, now, language) for track in tracks[:SHOWN])
+    largest = sorted(tracks[:SHOWN], key=lambda track: track.number)  # by size they would change places all the time
+    panels = "".join(face_panel(track, analysis.label_names, names, now, language) for track in largest)
     if not panels:
         panels = f'<p class="fer-empty">{escape(say(language, "live_no_face"))}</p>'
-    found = say(language, "faces_one") if len(faces) == 1 else say(language, "faces_many", count=len(faces))
+    found = faces_found(language, len(faces))
     speed = say(language, "live_rate", rate=f"{rate:.0f}")
     return (
         f'<div class="fer-live fer-card" data-live="{data}"><p class="fer-count">{escape(found)} · '

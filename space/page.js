@@ -157,6 +157,7 @@
 
   /* The webcam: boxes are drawn over the page's own video, at the place where the browser shows it. */
   let spoken = 0;
+  const stopped = () => document.querySelector("#camera [title='start recording']");
   function drawLive() {
     const live = document.querySelector("#live-result .fer-live");
     const video = document.querySelector("#camera video");
@@ -171,7 +172,9 @@
       video.parentElement.style.position = "relative";
       video.parentElement.append(layer);
     }
-    if (!live) { layer.replaceChildren(); return; }
+    const error = document.querySelector("#live-result .fer-error");
+    if (error) announce(error.textContent);
+    if (!live || stopped()) { layer.replaceChildren(); return; }
     const { size, faces } = JSON.parse(live.dataset.live);
     const scale = Math.min(video.clientWidth / size[0], video.clientHeight / size[1]);
     const left = video.offsetLeft + (video.clientWidth - size[0] * scale) / 2;
@@ -191,9 +194,16 @@
     }));
     if (Date.now() - spoken > 4000) { /* a screen reader is told every four seconds, not ten times a second */
       spoken = Date.now();
-      announce(faces.map((face) => face.words.join(" ")).join(", "));
+      announce(faces.map((face) => face.words.join(" ")).join(", ") || live.querySelector(".fer-empty").textContent);
     }
   }
+
+  /* Whoever leaves the tab no longer sees that pictures are sent: Gradio would go on. */
+  document.addEventListener("click", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (!tab || tab.getAttribute("aria-controls") === "tab-webcam") return;
+    document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button").click();
+  });
 
   /* A new answer: its first face is chosen, and it is spoken. */
   function greetResult() {
@@ -209,6 +219,9 @@
     new MutationObserver((changes) => {
       greetResult();
       tuneCamera();
+      if (stopped()) document.querySelector("#fer-layer:not(:empty)")?.replaceChildren(); /* boxes of a picture gone by */
+      const title = document.querySelector("#head h1")?.textContent.trim(); /* in the reader's language */
+      if (title && document.title !== title) document.title = title;
       if (changes.some((change) => change.target.closest?.("#live-result"))) drawLive();
     }).observe(document.body, { childList: true, subtree: true });
     window.addEventListener("resize", drawLive);

@@ -39,7 +39,7 @@ def build_page(analyzer: Analyzer):
         messages = [
             say(language, "result_empty"),
             say(language, "video_empty", limit=f"{LIMITS.video_seconds:g}"),
-            say(language, "batch_empty", limit=LIMITS.pictures),
+            say(language, "batch_empty", limit=LIMITS.pictures, megabytes=f"{LIMITS.video_megabytes:g}"),
         ]
         return (
             head_html(analyzer, language),

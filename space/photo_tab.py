@@ -14,13 +14,22 @@ from space.decode import decode
 from space.limits import LIMITS
 from space.occlusion import occlusion_map
 from space.picture_input import language_of, picture_input
-from space.result_html import message_html, result_html
+from space.result_html import data_url, message_html, result_html
 from space.text import Refusal, say
 
 CROP = replace(LIMITS, picture_megapixels=SIDE**2 / 1e6, webp_megapixels=SIDE**2 / 1e6)  # a question's, unqueued
 EXAMPLES = [Path(__file__).parent / "examples" / name for name in ("grace_hopper.jpg", "eileen_collins.jpg")]
 
+ICON_SIDE = 96  # pixels
+
 ON_LOAD = "window.ferOcclusion = (question) => server.occlusion(question);"  # asked by page.js
+
+
+def portrait(path):
+    """A `data:` URL for an example's button: a file that Gradio serves would be deleted with the uploads."""
+    image = decode(path).image
+    image.thumbnail((ICON_SIDE, ICON_SIDE))
+    return data_url(image)
 
 
 def build(analyzer: Analyzer, i18n):
@@ -92,7 +101,7 @@ def build(analyzer: Analyzer, i18n):
                 examples = [
                     gr.Button(
                         i18n(f"example_{number}"),
-                        icon=path,
+                        icon={"path": path.name, "url": portrait(path)},
                         size="md",
                         min_width=120,
                         elem_id="example" if number == 1 else None,

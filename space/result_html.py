@@ -14,9 +14,10 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from space.analysis import WHOLE
 from space.crop import SIDE
 from space.draw import TIGHT
-from space.text import emotion_name, percent, say
+from space.text import emotion_name, faces_found, percent, say
 
 PREVIEW_SIDE = 1280  # pixels; what a page shows
 
@@ -173,11 +174,11 @@ def result_html(analysis, image, language):
     """Everything about one picture; `image` is the upright RGB picture that was analysed."""
     uid = f"fer-{secrets.token_hex(4)}"
     count = len(analysis.faces)
-    headline = say(language, "faces_one") if count == 1 else say(language, "faces_many", count=count)
+    headline = faces_found(language, count)
     timing = analysis.timing_ms
     measured = say(
         language,
-        "timing",
+        "timing_whole" if analysis.detector == WHOLE else "timing",
         detect=f"{timing['detect']:.0f}",
         detector=analysis.detector,
         classify=f"{timing['classify']:.0f}",

@@ -21,6 +21,13 @@ def say(language, key, **values):
     return sentence.format(**values)
 
 
+def faces_found(language, count):
+    """How many faces there are, in words."""
+    if count <= 1:
+        return say(language, "faces_one" if count else "faces_none")
+    return say(language, "faces_many", count=count)
+
+
 def emotion_name(language, label):
     """A class's name for people; a class that the languages do not know (another model's) keeps its own."""
     known = languages()

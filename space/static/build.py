@@ -1,4 +1,4 @@
-"""Build the page that computes in its visitor's own browser: a folder of plain files for any static host.
+"""Build the page that computes in its visitor's own browser: a folder of plain files for any static host with https.
 
     python -m space.static.build --detector PATH                          model/ into space/static/dist
     python -m space.static.build --model USER/NAME@REVISION --output DIR

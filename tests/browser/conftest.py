@@ -19,6 +19,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    "--host-resolver-rules=MAP faces.test 127.0.0.1",  # loopback by a name that is no secure context
 ]
 
 

@@ -41,6 +41,14 @@ def test_the_example_is_one_click_away(open_page):
     expect(shown_probabilities(page)).to_have_count(7)
 
 
+def test_the_examples_portraits_are_in_the_page_itself(open_page):
+    """A file that Gradio serves for a button would be deleted with the uploads, two minutes after the start."""
+    portraits = open_page().locator("#examples img")
+    expect(portraits).to_have_count(2)
+    for address, width in portraits.evaluate_all("all => all.map((one) => [one.src, one.naturalWidth])"):
+        assert address.startswith("data:image/jpeg") and width > 0
+
+
 def test_no_face_gets_a_sentence_and_a_way_on(open_page, tmp_path):
     page = open_page()
     Image.new("RGB", (320, 240), (90, 120, 90)).save(tmp_path / "wall.png")
@@ -49,6 +57,7 @@ def test_no_face_gets_a_sentence_and_a_way_on(open_page, tmp_path):
     page.locator("#whole").click()
     expect(shown_probabilities(page)).to_have_count(7)
     expect(page.locator("#whole")).to_be_hidden()
+    expect(page.locator("#result .fer-note").last).to_have_text(re.compile(r"^Classified in \d+ ms, the whole picture"))
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(open_page, portrait, tmp_path):

@@ -48,8 +48,26 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_timeout(1500)
     before = len(posts)
+    expect(page.locator("#fer-layer .fer-box")).to_have_count(0)
     page.wait_for_timeout(1500)
     assert len(posts) == before, "pictures were sent after Stop"
+
+
+def test_leaving_the_tab_stops_it(open_page):
+    page = open_page(permissions=["camera"])
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if "/stream/" in request.url else None)
+    start_stream(page)
+    expect(page.locator("#live-result .fer-bars").first).to_be_visible()
+    page.get_by_role("tab", name="Photo").click()
+    page.wait_for_timeout(1500)
+    before = len(posts)
+    assert before
+    page.wait_for_timeout(1500)
+    assert len(posts) == before, "pictures were sent from a tab that nobody saw"
+    page.get_by_role("tab", name="Webcam").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
 
 
 def test_no_camera_starts_on_the_photo_tab_before_the_notice(open_page):

@@ -63,6 +63,7 @@ def test_the_space_names_its_versions_and_the_model_by_its_commit(api, hub, mode
     assert SpaceCardData(**data).to_dict() == data
     there = {p.relative_to(space).as_posix() for p in space.rglob("*") if p.is_file() and ".cache" not in p.parts}
     assert {"app.py", "requirements.txt", "LICENSE", "space/server.py", "space/languages/en.json"} <= there
+    assert "space/fonts/DejaVuSans-Latin.ttf" in there
     assert not [name for name in there if name.startswith(("train/", "model/", "tests/", "hub/")) or "publish" in name]
     assert not [name for name in there if name.endswith((".pyc", ".pyi"))]
 

@@ -1,8 +1,12 @@
 """Faces keep their numbers, and what is said of them moves smoothly."""
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from space.live import LiveSession, live_html
 from space.tracking import HISTORY_SECONDS, Tracker, overlap, weight
 
 ANGRY, HAPPY = np.array([0.9, 0.1]), np.array([0.1, 0.9])
@@ -51,3 +55,12 @@ def test_overlap():
     assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1.0
     assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 10, 10), (10, 0, 10, 10)) == 0.0
+
+
+def test_panels_keep_their_order_whatever_face_is_the_larger_one():
+    session = LiveSession()
+    for now, sizes in enumerate(((50, 40), (40, 50))):
+        boxes = sorted([(0, 0, sizes[0], sizes[0]), (200, 0, sizes[1], sizes[1])], key=lambda box: -box[2])
+        tracks = session.tracker.update(now / 10, boxes, [ANGRY, ANGRY])
+        html = live_html(tracks, SimpleNamespace(label_names=["angry", "happy"], size=(320, 240)), 1.0, now / 10, "en")
+        assert re.findall(r"<h3>Face (\d)", html) == ["1", "2"]

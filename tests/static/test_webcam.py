@@ -55,3 +55,12 @@ def test_a_camera_that_is_not_given_gets_a_sentence(page):
     page.get_by_role("tab", name="Webcam").click()
     page.locator("#toggle").click()
     expect(page.locator("#live-result .fer-error")).to_contain_text("did not give this page the camera")
+    expect(page.locator("#fer-announcer")).to_contain_text("did not give this page the camera")
+
+
+def test_without_https_both_tabs_say_what_is_missing(visits, static_url):
+    page = visits.open(static_url.replace("127.0.0.1", "faces.test"), ready=False)
+    expect(page.locator("#status")).to_contain_text("only over https")
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#accept").click()
+    expect(page.locator("#live-result .fer-error")).to_contain_text("only over https")

@@ -27,6 +27,9 @@ export interface Analysis {
   timing: { detect: number; crop: number; classify: number };
 }
 
+/** In the detector's place, where none was asked */
+export const WHOLE = "none (whole picture)";
+
 /** Pixels at which a camera's picture is searched: a quarter of the app's work, for faces of 20 pixels and more */
 export const LIVE_SIDE = 320;
 
@@ -63,7 +66,7 @@ export async function analyse({ raster, size }: Picture, networks: Networks, opt
       crop: crops[index].data,
       ...prediction,
     })),
-    detector: whole ? "none (whole picture)" : app.detector.name,
+    detector: whole ? WHOLE : app.detector.name,
     timing: { detect: times[1] - times[0], crop: times[2] - times[1], classify: times[3] - times[2] },
   };
 }

@@ -1,14 +1,14 @@
 /* The result of one picture: the picture with its faces, a list to choose from, a panel for each; as in the app. */
 import app from "generated/app.json";
 import { csv, save } from "../../save.js";
-import { type Analysis, type FaceEmotion, winner } from "./analysis";
+import { type Analysis, type FaceEmotion, WHOLE, winner } from "./analysis";
 import type { Analyst } from "./analyst";
 import { announce } from "./announcer";
 import { Refusal } from "./decode";
 import { h, svg } from "./dom";
 import { boxElement, Bars, cellRects, cropElement, faceTitle, mapGroups, tagWords, topName } from "./panel";
 import { asJson, asPng } from "./save";
-import { percent, say } from "./texts";
+import { facesFound, percent, say } from "./texts";
 
 const FLAT = 0.01; // an occlusion map whose greatest drop is less says nothing
 
@@ -164,7 +164,8 @@ export function resultElement(analysis: Analysis, address: string, analyst: Anal
     if (name === "map") result.dataset.map = value;
     if (result.dataset.map === "occlusion") void occlude(result, chosen, faces[chosen], analyst);
   });
-  const count = faces.length === 1 ? say("faces_one") : say("faces_many", { count: faces.length });
+  const count = facesFound(faces.length);
+  const time = analysis.detector === WHOLE ? "timing_whole" : "timing";
   const [detect, classify] = [timing.detect.toFixed(0), timing.classify.toFixed(0)];
   const body = faces.length
     ? [...faces.map(panel), mapSwitch(analysis), saveButtons(analysis, result)]
@@ -177,7 +178,7 @@ export function resultElement(analysis: Analysis, address: string, analyst: Anal
       h("p", { class: "fer-count" }, count),
       ...(faces.length > 1 ? [chooser(analysis)] : []),
       ...body,
-      h("p", { class: "fer-note" }, say("timing", { detect, classify, detector: analysis.detector })),
+      h("p", { class: "fer-note" }, say(time, { detect, classify, detector: analysis.detector })),
     ),
   );
   result.querySelector(".fer-box")?.classList.add("fer-chosen");

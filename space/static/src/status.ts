@@ -31,6 +31,6 @@ export class Status implements Listener {
   failed(reason: string) {
     this.bar.remove();
     this.element.classList.add("fer-error");
-    this.words.textContent = say("load_failed", { reason });
+    this.words.textContent = say(isSecureContext ? "load_failed" : "needs_https", { reason });
   }
 }

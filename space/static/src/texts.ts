@@ -19,6 +19,12 @@ export function say(key: string, values: Record<string, string | number> = {}) {
   return texts[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
+/** How many faces there are, in words */
+export function facesFound(count: number) {
+  if (count > 1) return say("faces_many", { count });
+  return say(count ? "faces_one" : "faces_none");
+}
+
 /** A class's name for people; one that the languages do not know keeps its own */
 export function emotionName(label: string) {
   const plain = label.replaceAll("_", " ");

@@ -8,7 +8,7 @@ import { h, slot } from "./dom";
 import { LivePanel } from "./live_panel";
 import { boxElement, tagWords } from "./panel";
 import { message } from "./photo";
-import { say } from "./texts";
+import { facesFound, say } from "./texts";
 import { type Track, Tracker } from "./tracking";
 
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: "user" };
@@ -23,6 +23,9 @@ export interface WebcamTab {
 export function webcamTab(analyst: Analyst): WebcamTab {
   const video = h("video", { playsinline: true, muted: true, "aria-label": say("camera_alt") });
   video.muted = true;
+  video.addEventListener("resize", () => {  // also when a phone is turned
+    camera.style.setProperty("--ratio", `${video.videoWidth / video.videoHeight}`);
+  });
   const layer = h("div", { id: "fer-layer", "aria-hidden": "true" });
   const camera = h("div", { id: "camera", class: "fer-stage" }, video, layer);
   const result = slot("live-result", message(say("live_empty")));
@@ -59,21 +62,25 @@ export function webcamTab(analyst: Analyst): WebcamTab {
       stream = given;
     } catch (error) {
       const refused = error instanceof DOMException && error.name === "NotAllowedError";
-      return result.show(message(say(refused ? "camera_refused" : "camera_missing"), "fer-error"));
+      return fail(say(refused ? "camera_refused" : isSecureContext ? "camera_missing" : "needs_https"));
     }
     stream.getTracks().forEach((track) => track.addEventListener("ended", stop)); // unplugged, or taken back
     toggle.textContent = say("camera_stop");
     video.srcObject = stream;
     try {
       await video.play();
-      camera.style.setProperty("--ratio", `${video.videoWidth / video.videoHeight}`);
       await look(mine);
     } catch (error) {
       if (mine !== run) return; // stopped in the middle
       stop();
       const { key, values } = error instanceof Refusal ? error : new Refusal("picture_failed", { reason: `${error}` });
-      result.show(message(say(key, values), "fer-error"));
+      fail(say(key, values));
     }
+  }
+
+  function fail(words: string) {
+    result.show(message(words, "fer-error"));
+    announce(words);
   }
 
   function stop() {
@@ -119,11 +126,13 @@ export function webcamTab(analyst: Analyst): WebcamTab {
     const now = performance.now() / 1000;
     if (now - spoken < SPOKEN_SECONDS) return;
     spoken = now;
-    announce(tracks.map(({ number, probabilities }) => tagWords(number, probabilities).join(" ")).join(", "));
+    const words = tracks.map(({ number, probabilities }) => tagWords(number, probabilities).join(" "));
+    announce(words.join(", ") || say("live_no_face"));
   }
 
   function showPanels(tracks: Track[], panels: Map<number, LivePanel>, now: number, rate: number) {
-    const shown = tracks.slice(0, app.live.shown);
+    // the largest, by number: by size they would change places all the time
+    const shown = tracks.slice(0, app.live.shown).sort((one, other) => one.number - other.number);
     for (const number of panels.keys()) {
       if (!shown.some((track) => track.number === number)) panels.delete(number);
     }
@@ -133,7 +142,7 @@ export function webcamTab(analyst: Analyst): WebcamTab {
       panel.update(track, now);
       return panel.element;
     });
-    const found = tracks.length === 1 ? say("faces_one") : say("faces_many", { count: tracks.length });
+    const found = facesFound(tracks.length);
     const speed = h("span", { class: "fer-rate" }, say("live_rate", { rate: rate.toFixed(0) }));
     const empty = h("p", { class: "fer-empty" }, say("live_no_face"));
     result.show(
