@@ -85,6 +85,8 @@ class Doorkeeper:
 
         async def labelled(message):
             nonlocal answered
+            if refused and not answered:
+                return  # what the app says of a break that is ours
             if message["type"] == "http.response.start":
                 answered = True
                 message = message | {"headers": [*message.get("headers", []), *HEADERS]}

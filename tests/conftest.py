@@ -27,6 +27,21 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
+def yunet_path():
+    """The face detector's file: that of ../shared, else that of FER_DETECTOR, else from the Hub or its cache."""
+    from space.detectors import YUNET_FILE, fetched_yunet
+
+    folder = Path(os.environ.get("FER_SHARED", ROOT.parent / "shared")) / "data" / "models"
+    for path in (folder / YUNET_FILE, Path(os.environ.get("FER_DETECTOR", ""))):
+        if path.is_file():
+            return path
+    try:
+        return fetched_yunet()
+    except Exception as error:
+        pytest.skip(f"needs YuNet: not in {folder}, not named by FER_DETECTOR, not to be fetched ({error})")
+
+
+@pytest.fixture(scope="session")
 def playwright():
     """The driver of every browser in the session: a second could not start beside it."""
     from playwright.sync_api import sync_playwright

@@ -23,6 +23,12 @@ FLAGS = [
 ]
 
 
+def centre(locator):
+    """x and y, in pixels of the page."""
+    box = locator.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def chromium_path():
     """The Chromium that `install_chromium.sh` found or installed; None lets Playwright use its own."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

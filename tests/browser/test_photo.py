@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.conftest import centre
+
 
 def upload(page, path):
     page.locator("#photo input[type=file]").first.set_input_files(str(path))
@@ -27,6 +29,7 @@ def test_a_portrait_gets_a_box_and_seven_probabilities(open_page, portrait):
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert face["confidence"] == max(face["probabilities"].values())
     expect(page.locator(".fer-panel h3")).to_contain_text(face["emotion"].capitalize())
+    expect(page.locator("#fer-announcer")).to_contain_text("Face 1")
     stage, box = page.locator(".fer-stage").bounding_box(), page.locator("#result .fer-box").bounding_box()
     x, y, width, _ = face["box"]
     assert box["x"] - stage["x"] == pytest.approx(x / 512 * stage["width"], abs=3)  # the portrait is 512 x 600
@@ -104,6 +107,8 @@ def test_heat_map_and_occlusion_map(open_page):
     page.get_by_text("Heat map", exact=True).click()
     expect(heat).to_be_visible()
     expect(page.locator(".fer-cam-note")).to_contain_text("more it spoke for")
+    map_centre, face_centre = (centre(page.locator(query)) for query in (".fer-stage .fer-cam", "#result .fer-box"))
+    assert map_centre == pytest.approx(face_centre, abs=0.15 * page.locator("#result .fer-box").bounding_box()["width"])
     page.get_by_text("Occlusion map", exact=True).click()
     expect(covered).to_have_count(2 * 64)  # over the picture and over the crop
     expect(heat).to_be_hidden()

@@ -31,16 +31,19 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     page.get_by_role("tab", name="Webcam").click()
     expect(page.locator("#notice")).to_contain_text("Art. 5(1)(f)")
     expect(page.locator("#camera")).to_have_count(0)
+    posts = []
+    page.on("request", lambda request: posts.append(request.url) if "/stream/" in request.url else None)
     page.locator("#accept").click()
     expect(page.locator("#camera video")).to_be_visible()
-    posts = []
-    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    page.wait_for_timeout(1000)
+    assert not posts, "pictures were sent before Start"
 
     page.get_by_role("button", name="Start", exact=True).click()
     expect(page.locator("#live-result .fer-bars").first.locator("tbody tr")).to_have_count(7)
     expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
     expect(page.locator("#fer-layer .fer-tag").first).to_have_text(re.compile(r"^\d+ \w+ .*%$"))
     expect(page.locator("#live-result .fer-rate")).to_have_text(re.compile(r"[1-9]\d* pictures a second"))
+    expect(page.locator("#fer-announcer")).to_contain_text("%")
     place = "(query) => { const r = document.querySelector(query).getBoundingClientRect(); return [r.left, r.right]; }"
     video, box = page.evaluate(place, "#camera video"), page.evaluate(place, "#fer-layer .fer-box")
     assert video[0] <= box[0] < box[1] <= video[1] + 1

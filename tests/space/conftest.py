@@ -13,11 +13,6 @@ def portrait():
 
 
 @pytest.fixture(scope="session")
-def yunet_path(shared_data):
-    return shared_data / "models" / "face_detection_yunet_2026may.onnx"
-
-
-@pytest.fixture(scope="session")
 def analyzer(model_folder):
     """The embedded model behind the cascade, which needs nothing but OpenCV's wheel."""
     return Analyzer.load(str(model_folder), "haar")

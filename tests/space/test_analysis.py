@@ -5,22 +5,24 @@ import io
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import av
 import httpx2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from space.about import read_metrics
 from space.analysis import Analyzer, within
 from space.classifier import ModelError
 from space.detectors import YuNet, find_detector
+from space.emotions import colours_of
 from space.limits import Limits
 from space.occlusion import occlusion_map
 from space.predict import predict
 from space.text import Refusal
-from space.video import analyse_video
+from space.video import analyse_video, upright
 from tests.films import write_film
 
 
@@ -46,6 +48,20 @@ def test_occlusion_of_a_flat_crop_changes_nothing(analyzer):
     drops = occlusion_map(analyzer.classifier, np.full((48, 48), 99, np.uint8), 0)
     assert drops.shape == (8, 8)
     np.testing.assert_allclose(drops, 0, atol=1e-5)
+
+
+def test_the_occlusion_map_names_the_cell_that_mattered():
+    class Watcher:
+        """Sure of class 1 as long as a pixel of row 2, column 5 of the 8 x 8 cells is bright."""
+
+        def predict(self, crops):
+            return SimpleNamespace(probabilities=np.array([[0.5, 0.4 + 0.5 * (crop[15, 33] > 200)] for crop in crops]))
+
+    crop = np.full((48, 48), 20, np.uint8)
+    crop[15, 33] = 255
+    drops = occlusion_map(Watcher(), crop, 1)
+    assert drops[2, 5] == drops.max() == pytest.approx(0.5)
+    assert {tuple(cell) for cell in np.argwhere(drops > 0)} <= {(r, c) for r in (1, 2, 3) for c in (4, 5, 6)}
 
 
 def test_yunet_finds_eyes_and_faces_that_fill_the_frame(yunet_path, portrait):
@@ -103,6 +119,16 @@ def test_a_forged_yunet_is_refused_and_removed(monkeypatch, tmp_path):
     assert not forged.exists()
 
 
+def lower_edge(box):
+    """The pixel in the middle of a drawn box's lower line."""
+    x, y, width, height = box
+    return round(x + width / 2), round(y + height - 1)
+
+
+def colour_of(emotion, labels):
+    return ImageColor.getrgb(colours_of(list(labels))[emotion].dark)
+
+
 def test_python_and_the_command_agree(repository, child_environment, model_folder, portrait, tmp_path):
     environment = child_environment | {"FER_DETECTOR": "haar"}
 
@@ -118,8 +144,10 @@ def test_python_and_the_command_agree(repository, child_environment, model_folde
     expected = predict(portrait, model=str(model_folder), detector="haar")
     assert answer["faces"] == expected["faces"]
     assert answer["model"]["sha256"] == expected["model"]["sha256"]
+    (face,) = answer["faces"]
     with Image.open(tmp_path / "grace_hopper.png") as drawn:
         assert drawn.size == (512, 600)
+        assert drawn.getpixel(lower_edge(face["box"])) == colour_of(face["emotion"], face["probabilities"])
     (tmp_path / "bad.jpg").write_text("text")
     rows = list(csv.DictReader(io.StringIO(command(portrait, str(tmp_path / "bad.jpg"), "--csv", expect=1))))
     assert [row["emotion"] for row in rows] == [face["emotion"] for face in expected["faces"]]
@@ -162,8 +190,22 @@ def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
     with av.open(str(tmp_path / "out.mp4")) as drawn:
         assert drawn.streams.video[0].codec_context.name == "h264"
         assert drawn.streams.video[0].codec_context.pix_fmt == "yuv420p"
-        assert sum(1 for _ in drawn.decode(video=0)) == 20
+        frames = [frame.to_image() for frame in drawn.decode(video=0)]
+        assert len(frames) == 20
+        reading, labels = analysis.readings[0], analysis.label_names
+        colour = colour_of(labels[int(reading.probabilities.argmax())], labels)
+        (x, y), height = lower_edge(reading.box), reading.box[3]
+        line = np.asarray(frames[0])[y - 2 : y + 2, x - 5 : x + 5].reshape(-1, 3)  # colours of a video are blurred
+        inside = np.asarray(frames[0])[y - height // 4, x - 5 : x + 5].reshape(-1, 3)
+        assert np.abs(line - colour).sum(1).min() < 90 < np.abs(inside - colour).sum(1).min()
         assert drawn.duration / av.time_base == pytest.approx(2.0, abs=0.2)
+
+
+def test_a_phones_video_is_turned_as_it_was_held():
+    lying = Image.new("RGB", (40, 20))
+    lying.putpixel((39, 0), (255, 0, 0))  # right above: left above after a quarter turn against the clock
+    turned = upright(SimpleNamespace(rotation=90, to_image=lambda: lying))
+    assert turned.size == (20, 40) and turned.getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_frames_closer_together_than_a_screen_shows_are_left_out(analyzer, portrait, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from space.emotions import PAGE, PALETTE, colours_of, css_variables
-from space.text import emotion_name, languages, preferred_language, say
+from space.text import emotion_name, languages, percent, preferred_language, say
 from space.theme import theme
 
 SOFT = {"light": "#f4f5f8", "dark": "#1f232b"}  # behind the bars and the curve (--fer-soft)
@@ -132,3 +132,8 @@ def test_language_of_the_browser(header, language):
 
 def test_say_falls_back_to_english():
     assert say("tlh", "tab_photo") == "Photo"
+
+
+@pytest.mark.parametrize(("p", "said"), [(0, "0%"), (0.004, "< 1%"), (0.93, "93%"), (0.996, "> 99%"), (1, "100%")])
+def test_no_probability_is_a_false_0_or_100(p, said):
+    assert percent("en", p) == said

@@ -1,6 +1,7 @@
 """After a visit with pictures, a video and the webcam: nothing is on the disk, the log names nobody, nobody is told."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -31,9 +32,41 @@ def folders(tmp_path):
     return folders
 
 
+WATCHED = """
+import os, socket
+
+def note(kind, host):
+    if str(host) not in ("None", "", "localhost", "0.0.0.0", "::1") and not str(host).startswith("127."):
+        with open(os.environ["FER_TOLD"], "a") as told:
+            told.write(f"{kind} {host}\\n")
+
+class Watched(socket.socket):
+    def connect(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            note("connect", address[0])
+        return super().connect(address)
+
+def watched(host, *rest, **more):
+    note("asked for", host)
+    return look_up(host, *rest, **more)
+
+look_up, socket.getaddrinfo, socket.socket = socket.getaddrinfo, watched, Watched
+"""
+
+
 @pytest.fixture
-def server(folders, tmp_path):
+def told(tmp_path):
+    """A file with each host beyond this machine that the app's Python looked up or connected to."""
+    return tmp_path / "told.txt"
+
+
+@pytest.fixture
+def server(folders, told, repository, tmp_path):
     environment = {name: str(folder) for name, folder in folders.items()}
+    (tmp_path / "python").mkdir()
+    (tmp_path / "python" / "sitecustomize.py").write_text(WATCHED)
+    told.touch()
+    environment |= {"PYTHONPATH": f"{tmp_path / 'python'}{os.pathsep}{repository}", "FER_TOLD": str(told)}
     server = Server(tmp_path, SPACE_ID="user/space", FER_LIMIT_UPLOAD_SECONDS=str(KEPT_SECONDS), **environment)
     yield server
     server.stop()
@@ -65,7 +98,7 @@ async def rest_of_the_visit(url, picture):
         await broken_upload(client.base_url, picture)
 
 
-def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
+def test_nothing_is_left_of_a_visit(server, folders, told, portrait, film):
     picture = Path(portrait).read_bytes()
     headers = {"x-forwarded-for": VISITOR}
     with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS, headers=headers) as client:
@@ -87,6 +120,7 @@ def test_nothing_is_left_of_a_visit(server, folders, portrait, film):
     assert {path.parent.name for path in written} <= {"matplotlib"}, "only its list of fonts"
     log = server.log.read_text()
     assert NAME not in log and VISITOR not in log and "Traceback" not in log, log
+    assert told.read_text() == "", "somebody was told"
 
     server.stop()
     assert not list(server.uploads.glob("fer-*")), "the folder goes with the process"
@@ -109,12 +143,15 @@ def test_a_closed_tabs_state_is_kept_no_longer_than_the_notice_says(repository, 
         apply()
         with gr.Blocks() as page:
             gr.State(0)
-        print(SessionState(page).STATE_TTL_WHEN_CLOSED)
+            words = gr.Textbox()
+        session = SessionState(page)
+        session._update_value_in_config(words._id, "of a visitor")
+        print(session.STATE_TTL_WHEN_CLOSED, "of a visitor" in str(vars(session)))
     """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=repository, env=child_environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["300"] and "five minutes" in say("en", "notice_stored")
+    assert done.stdout.split() == ["300", "False"] and "five minutes" in say("en", "notice_stored")
 
 
 def test_the_answer_to_a_program_names_no_file(server, portrait):

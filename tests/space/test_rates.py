@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from space.limits import Limits
+from space.live_tab import EVERY_SECONDS
 from space.rates import WINDOW_SECONDS, Rate, client_address
 from space.text import languages, say
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, upload
@@ -152,7 +153,14 @@ def test_a_body_beyond_the_limit_has_a_sentence_in_each_language(serve):
         assert json.load(caught.value)["detail"] == say(language, "request_too_large", limit="20")
 
 
+def test_a_body_that_does_not_say_its_length_is_cut_off_at_the_limit(serve):
+    url = serve(FER_LIMIT_PICTURE_MEGABYTES="0.1").url
+    for megabytes, status in ((0.1, 422), (0.5, 413)):  # the first is read, and is no question
+        parts = (b"x" * 10_000 for _ in range(int(megabytes * 100)))
+        assert httpx.post(f"{url}{API}/call/predict", content=parts, timeout=PATIENCE_SECONDS).status_code == status
+
+
 def test_the_page_itself_stays_below_the_limits():
     limits = Limits()
-    assert limits.frames_per_minute >= 60 / 0.066, "15 pictures a second"
+    assert limits.frames_per_minute >= 60 / EVERY_SECONDS
     assert limits.address_requests_per_minute >= 2 * limits.session_requests_per_minute, "an upload and a question"

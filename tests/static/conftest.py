@@ -14,13 +14,6 @@ from playwright.sync_api import expect
 from space.photo_tab import EXAMPLES
 from tests.browser.conftest import PATIENCE_SECONDS, launch_with_camera
 
-YUNET = "face_detection_yunet_2026may.onnx"
-
-
-@pytest.fixture(scope="session")
-def yunet(shared_data):
-    return shared_data / "models" / YUNET
-
 
 @pytest.fixture(scope="session")
 def portrait():
@@ -29,11 +22,11 @@ def portrait():
 
 
 @pytest.fixture(scope="session")
-def static_space(hub_server, model_folder, yunet, repository, tmp_path_factory):
+def static_space(hub_server, model_folder, yunet_path, repository, tmp_path_factory):
     """The folder of the Space that `python -m space.publish --static` has committed to the stand-in Hub."""
     command = ["-m", "space.publish", "--static", "--repo_id", "user/page", "--title", "Faces", "--model"]
     done = subprocess.run(
-        [sys.executable, *command, str(model_folder), "--detector", str(yunet)],
+        [sys.executable, *command, str(model_folder), "--detector", str(yunet_path)],
         cwd=repository, env=hub_server.environment(tmp_path_factory.mktemp("home")), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,8 @@ CROP = """canvas => {
 
 
 @pytest.fixture(scope="module")
-def analyzer(model_folder, yunet):
-    return Analyzer.load(str(model_folder), str(yunet))
+def analyzer(model_folder, yunet_path):
+    return Analyzer.load(str(model_folder), str(yunet_path))
 
 
 @pytest.fixture(scope="module")

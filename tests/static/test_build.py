@@ -88,7 +88,7 @@ def test_every_language_has_the_pages_own_sentences():
     assert all("server" not in texts["tagline"].lower() for texts in page_texts().values())
 
 
-def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_path, repository, yunet):
+def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_path, repository, yunet_path):
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "FER_MODEL": ""}
     done = subprocess.run(
         [sys.executable, "-m", "space.static.build", "--model", str(model_folder), "--output", str(tmp_path / "page")],
@@ -100,7 +100,7 @@ def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_pa
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
     with pytest.raises(BuildError, match="holds something else than an earlier page"):
-        build(ModelSource("embedded", model_folder), tmp_path / "home", yunet)
+        build(ModelSource("embedded", model_folder), tmp_path / "home", yunet_path)
     assert (tmp_path / "home" / "thesis.txt").is_file()
     with pytest.raises(BuildError, match="no such file"):
         detector_bytes(tmp_path / "nothing.onnx")
@@ -109,7 +109,7 @@ def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_pa
         detector_bytes(tmp_path / "text.onnx")
     with pytest.raises(BuildError, match="is not YuNet: it has no outputs bbox_16"):
         detector_bytes(model_folder / "onnx" / "model.onnx")
-    fixed = onnx.load(yunet)
+    fixed = onnx.load(yunet_path)
     for dim in fixed.graph.input[0].type.tensor_type.shape.dim[2:]:
         dim.dim_value = 640
     onnx.save(fixed, tmp_path / "fixed.onnx")
@@ -117,5 +117,5 @@ def test_what_cannot_be_had_stops_the_build_with_a_sentence(model_folder, tmp_pa
         detector_bytes(tmp_path / "fixed.onnx")
     shutil.copy(model_folder / "config.json", tmp_path)
     with pytest.raises(BuildError, match=r"has no onnx/model\.onnx"):
-        build(ModelSource("bare", tmp_path), tmp_path / "page", yunet)
+        build(ModelSource("bare", tmp_path), tmp_path / "page", yunet_path)
     assert not (tmp_path / "page").exists()

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from tests.browser.conftest import centre
 from tests.static.conftest import show
 
 TRANSFER = """async address => {
@@ -69,6 +70,8 @@ def test_the_maps_lie_over_the_face(page, portrait):
     expect(heat).to_be_visible()
     assert heat.locator("rect").count() == page.locator(".fer-crop .fer-cam rect").count() >= 4
     expect(page.locator(".fer-cam-note")).to_contain_text("more it spoke for")
+    face = page.locator("#result .fer-box")
+    assert centre(heat) == pytest.approx(centre(face), abs=0.15 * face.bounding_box()["width"])
     page.locator("label[for=map-occlusion]").click()
     expect(page.locator(".fer-crop .fer-occlusion rect")).to_have_count(64)
     expect(page.locator(".fer-occlusion-note")).to_contain_text("covering")
