@@ -40,6 +40,10 @@ def install(app, hub):
         hub.faults = await request.json()
         return {}
 
+    @app.get("/_faults")
+    def left():
+        return [fault for fault in hub.faults if fault["times"]]
+
     @app.get("/_log")
     def log():
         return hub.log

@@ -156,6 +156,8 @@ async def commit(plural: str, user: str, name: str, revision: str, request: Requ
     for line in (await request.body()).splitlines():
         record = json.loads(line)
         value = record["value"]
+        if value.get("parentCommit", before) != before:
+            return error(412, "PreconditionFailed", "the branch has moved")
         if record["key"] == "file":
             files[value["path"]] = base64.b64decode(value["content"])
         elif record["key"] == "lfsFile":

@@ -49,6 +49,28 @@ def test_one_commit_for_each_version_and_none_for_the_same(api, hub, repo_id, tm
     assert not again.new and again.oid == second.oid and len(hub.commits(repo_id)) == 3
 
 
+def test_a_repository_is_private_where_that_is_asked_for(api, hub, repo_id):
+    push(api, repo_id, private=True)
+    assert api.model_info(repo_id).private
+    push(api, f"{repo_id}-open")
+    assert not api.model_info(f"{repo_id}-open").private
+
+
+def test_what_somebody_else_pushed_meanwhile_is_not_overwritten(api, hub, repo_id, monkeypatch):
+    push(api, repo_id)
+    commit_ours = api.create_commit
+
+    def commit_late(*arguments, **options):
+        monkeypatch.setattr(api, "create_commit", commit_ours)
+        push(api, repo_id, files(**{"config.json": b'{"of": "somebody else"}'}))
+        return commit_ours(*arguments, **options)
+
+    monkeypatch.setattr(api, "create_commit", commit_late)
+    with pytest.raises(HubError, match="somebody else changed"):
+        push(api, repo_id, files(**{"README.md": b"---\n---\nours"}))
+    assert len(hub.commits(repo_id)) == 3
+
+
 def test_a_tag_names_one_version_for_good(api, hub, repo_id):
     push(api, repo_id, tag="v1")
     assert not push(api, repo_id, tag="v1").new
@@ -111,7 +133,8 @@ def test_a_pull_request_is_retried_where_it_was_not_sent_or_refused(api, hub, re
 )
 def test_what_passes_is_retried_and_still_one_commit(api, hub, repo_id, fault):
     hub.faults(fault)
-    assert push(api, repo_id, tag="v1").new
+    new = files(**{"model.safetensors": LARGE + repo_id.encode()})  # of other tests' weights the Hub has a copy
+    assert push(api, repo_id, new, tag="v1").new
     assert len(hub.commits(repo_id)) == 2
     assert api.model_info(repo_id, revision="v1").sha == hub.commits(repo_id)[-1]["oid"]
 

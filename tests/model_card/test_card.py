@@ -128,6 +128,16 @@ def test_figures_of_other_weights_are_refused(folder):
         build_card(folder)
 
 
+def test_figures_of_one_split_that_belong_to_other_weights_are_refused(folder):
+    file = folder / "metrics.json"
+    metrics = json.loads(file.read_text())
+    split, views = next(iter(metrics["splits"].items()))
+    next(iter(views.values()))["weights_sha256"] = "0" * 64
+    file.write_text(json.dumps(metrics))
+    with pytest.raises(CardError, match=rf"the figures of {split} \(.*\) belong to other weights"):
+        build_card(folder)
+
+
 def test_a_missing_figure_is_an_error_not_a_hole(folder):
     file = folder / "metrics.json"
     metrics = json.loads(file.read_text())

@@ -49,7 +49,7 @@ def test_private_test_leads_and_both_official_splits_are_indexed(folder):
 
     card = rebuilt(folder, scored)
     assert "On PrivateTest of FER-2013\n(3,589 pictures, ten-crop)" in card.text
-    assert "PrivateTest was not at hand" not in card.text
+    assert "PrivateTest has not been scored" not in card.text
     assert {one.dataset_split for one in card.data.eval_results} == {"public_test", "private_test"}
 
 

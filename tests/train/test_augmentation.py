@@ -1,5 +1,7 @@
 """Augmentation and mixing: ranges, determinism, geometry, and independence of how a batch is divided."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -35,8 +37,6 @@ def test_all_set_to_nothing_changes_nothing():
 
 
 def test_flip_mirrors():
-    import dataclasses
-
     images = as_float(pictures())
     out = augmentation.augment(images, augmentation.draw(6, generator()), dataclasses.replace(STILL, flip=1.0), 48)
     assert torch.allclose(out, images.flip(-1), atol=1e-4)
@@ -85,6 +85,44 @@ def test_a_batch_in_two_parts_is_the_batch_in_one(mixing):
         for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
             assert torch.allclose(one, torch.cat(parts), atol=1e-6)
         assert torch.allclose(whole[1].sum(1), torch.ones(4))
+
+
+@pytest.mark.parametrize("mixing", [{"mixup": 0.4}, {"cutmix": 1.0}])
+def test_the_target_says_how_much_of_each_picture_there_is(mixing):
+    config = TrainConfig(augmentation=False, **mixing)
+    images = (torch.arange(6) * 40).byte()[:, None, None].expand(6, 48, 48)  # class k is all of grey 40 k
+    rows, mixed = torch.arange(6), 0
+    for seed in range(8):
+        out, targets, weights = mix_batch(
+            images, torch.eye(6), torch.arange(6.0), rows, slice(0, 6), config, 48, generator(seed)
+        )
+        greys = (targets * torch.arange(6) * 40 / 255).sum(1)
+        torch.testing.assert_close(out.mean((1, 2, 3)), greys, atol=1e-4, rtol=0)
+        torch.testing.assert_close(weights, (targets * torch.arange(6)).sum(1))
+        mixed += int(((targets > 0.05).sum(1) == 2).sum())
+    assert mixed > 8
+
+
+@pytest.mark.parametrize(
+    "knob",
+    [
+        {"scale": (0.8, 0.8)}, {"aspect_ratio": 1.3}, {"rotation": 20.0}, {"translation": 0.1}, {"flip": 1.0},
+        {"brightness": 0.2}, {"contrast": 0.3}, {"sharpness": 1.0}, {"erasing": 1.0},
+    ],
+    ids=lambda knob: next(iter(knob)),
+)  # fmt: skip
+def test_each_knob_changes_pictures_by_itself(knob):
+    images = as_float(pictures())
+    out = augmentation.augment(images, augmentation.draw(6, generator()), dataclasses.replace(STILL, **knob), 48)
+    assert (out - images).abs().mean() > 0.002
+
+
+def test_half_a_turn_is_both_flips():
+    draws = augmentation.draw(6, generator())
+    draws[:, 2] = 1.0  # the most, of a rotation from -180 to 180 degrees
+    images = as_float(pictures())
+    out = augmentation.augment(images, draws, dataclasses.replace(STILL, rotation=180.0), 48)
+    assert torch.allclose(out, images.flip(-1, -2), atol=1e-3)
 
 
 def test_cutmix_lambda_is_the_part_that_is_left():

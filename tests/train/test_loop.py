@@ -46,6 +46,18 @@ def make(folder, config=CONFIG, frozen=False, process=None, seed=0):
     return Loop(config, process, model, normalisation, train, validation, folder)
 
 
+@pytest.mark.parametrize("clip", [1e-3, None])
+def test_the_gradients_norm_is_clipped(clip, tmp_path):
+    config = dataclasses.replace(CONFIG, gradient_clip=clip, drop_path_rate=0.0)
+    loop = make(tmp_path, config)
+    before = copy.deepcopy(list(loop.model.parameters()))
+    loop.step(loop.model.train(), torch.optim.SGD(loop.model.parameters(), 1.0), torch.arange(8), 48)
+    moved = math.sqrt(
+        sum(float((a - b).detach().square().sum()) for a, b in zip(before, loop.model.parameters(), strict=True))
+    )
+    assert moved == pytest.approx(clip, rel=0.05) if clip else moved > 0.01
+
+
 def without_seconds(history):
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 

@@ -127,6 +127,7 @@ def test_a_folder_that_is_not_whole_is_not_pushed(folder, hub, api, spoil, said)
 
 def test_a_push_is_retried_and_one_that_breaks_off_leaves_the_repository_as_it_was(push, folder, hub, api):
     """Through the command; every other way in which the Hub can refuse is in tests/hub/test_commit.py."""
+    (folder / "figures" / "reliability.png").write_bytes(b"\x89PNG of this test alone: the Hub has no copy of it")
     hub.faults(
         {"match": "POST .*commit", "times": 1, "status": 429, "headers": {"Retry-After": "1"}},
         {"match": "PUT /_lfs", "times": 1, "cut": 0},

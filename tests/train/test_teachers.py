@@ -145,14 +145,15 @@ def test_the_student_learns_the_mixture_of_label_and_teachers(weight, tmp_path):
     torch.manual_seed(0)
     model, normalise, _ = build_model(config, 7)
     process = accelerate.Accelerator(cpu=True)
+    weights = torch.linspace(0.5, 2, 8)
     loop = Loop(
-        config, process, model, normalise, (pictures, targets, torch.ones(8)), (pictures, targets.argmax(1)), tmp_path
+        config, process, model, normalise, (pictures, targets, weights), (pictures, targets.argmax(1)), tmp_path
     )
     images = pictures.unsqueeze(1).float() / 255
     expected = (1 - weight) * targets + weight * loop.teachers(images)
     model.train()
     logits = model(normalise(images))
-    by_hand = -(expected * logits.log_softmax(1)).sum(1).mean().item()
+    by_hand = -(weights * (expected * logits.log_softmax(1)).sum(1)).mean().item()
     loss = loop.step(model, torch.optim.SGD(model.parameters(), 0.0), torch.arange(8), 48)
     assert loss.item() == pytest.approx(by_hand, abs=1e-4)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -182,7 +183,10 @@ def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(way, launch, fe
     said += process.communicate(timeout=120)[1]  # until the run itself, which holds the pipe, has ended
     assert process.returncode != 0
     assert "the same command with --resume goes on from here" in said, said[-2000:]
-    assert list((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+    step, epoch = map(int, re.search(r"stopped after step (\d+) of epoch (\d+)", said).groups())
+    newest = max((tmp_path / "run" / "checkpoints").glob("step-*.pt"))
+    progress = torch.load(newest, weights_only=True)["progress"]
+    assert (progress["epoch"], progress["step"]) == (epoch - 1, step)
 
 
 def test_two_processes_train_and_score_as_one(finished, launch, fer2013, tmp_path):
@@ -276,9 +280,11 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
 
 
 def test_a_dry_run_goes_the_whole_way_and_leaves_nothing(launch, fer2013, tmp_path):
-    process = launch(*arguments(fer2013, tmp_path / "dry", "--dry_run"))
+    longer = ("--epochs", "[2, 3]", "--size_schedule", "[[0, 32], [3, 32]]")
+    process = launch(*arguments(fer2013, tmp_path / "dry", "--dry_run", *longer))
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
+    assert "epoch 2/2 finetune" in said and "/16.0" in said, "two epochs of one batch of 16 pictures"
     assert "warmup" in said and "finetune" in said and "loaders agree" in said and "nothing was kept" in said
     assert not (tmp_path / "dry").exists()
 
