@@ -29,7 +29,7 @@ def shared_data():
 @pytest.fixture(scope="session")
 def yunet_path():
     """The face detector's file: that of ../shared, else that of FER_DETECTOR, else from the Hub or its cache."""
-    from space.detectors import YUNET_FILE, fetched_yunet
+    from space.detectors import HUB_ERRORS, YUNET_FILE, fetched_yunet
 
     folder = Path(os.environ.get("FER_SHARED", ROOT.parent / "shared")) / "data" / "models"
     for path in (folder / YUNET_FILE, Path(os.environ.get("FER_DETECTOR", ""))):
@@ -37,7 +37,7 @@ def yunet_path():
             return path
     try:
         return fetched_yunet()
-    except Exception as error:
+    except HUB_ERRORS as error:
         pytest.skip(f"needs YuNet: not in {folder}, not named by FER_DETECTOR, not to be fetched ({error})")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.several import ON_CPUS, several
+from tests.train.several import on_processes
 from train.data import as_arrays, fingerprint, load_fer2013
 from train.score import check_validation, load_model, picture_views, predict, store, stored_metrics
 
@@ -17,7 +17,7 @@ LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "n
 @pytest.fixture(scope="module")
 def score(repository, child_environment, model_folder, shared_data):
     def run(*extra, processes=1, model=model_folder):
-        flags, variables = (several(processes), ON_CPUS) if processes > 1 else (("--num_processes", "1"), {})
+        flags, variables = on_processes(processes)
         called = ("train/score.py", "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra)
         return subprocess.run(
             [*LAUNCH, *flags, *called],
