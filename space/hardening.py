@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import itertools
 import math
 import os
 import shutil
@@ -122,17 +123,18 @@ def delete_all_but_waiting(queue, delete):
     questions that wait or are worked on are old from the last look."""
 
     def delete_old(blocks, age):
-        folder = Path(utils.get_upload_folder())
         for event in list(queue.event_ids_to_events.values()):
             for path in uploads_in(event.data.data if event.data else []):
                 with contextlib.suppress(OSError):  # gone meanwhile
                     os.utime(path)
-        delete(blocks, age)
+        with contextlib.suppress(RuntimeError, OSError):  # a set of files that grows meanwhile; Gradio's task would end
+            delete(blocks, age)
         old = time.time() - (age or 0) - 1
-        for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
-            with contextlib.suppress(OSError):  # gone, or a folder that is not empty
-                if path.lstat().st_ctime < old:
-                    path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+        for folder, *names in os.walk(utils.get_upload_folder(), topdown=False):  # passes over what is gone meanwhile
+            for path in (Path(folder, name) for name in itertools.chain(*names)):
+                with contextlib.suppress(OSError):  # gone, or a folder that is not empty
+                    if path.lstat().st_ctime < old:
+                        path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
         return_free_memory()
 
     return delete_old

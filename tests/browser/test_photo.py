@@ -175,7 +175,7 @@ def test_speaks_the_browsers_language(open_page):
     expect(page.locator("#head h1")).to_have_text("Gesichtsausdruck")
     expect(page.locator("#example")).to_have_text("Beispiel 1")
     page.locator("#example").click()
-    expect(page.locator(".fer-panel:visible h3")).to_have_text(re.compile(r"Gesicht 1: \w+, \d+ %"))
+    expect(page.locator(".fer-panel:visible h3")).to_have_text(re.compile(r"Gesicht 1: \w+, \d+\s%"))
     page.get_by_role("tab", name="Webcam").click()
     page.locator("#accept").click()
     expect(page.locator("#live-result")).to_contain_text("Vorher wird nichts gesendet")

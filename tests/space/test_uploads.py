@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from gradio import route_utils
 
 from space import hardening
 from space.picture_input import undecoded
@@ -70,6 +71,27 @@ def test_what_is_old_goes_and_what_is_waited_for_stays(folder, tmp_path):
     assert waiting.exists() and not old.exists() and not os.path.lexists(folder / "link.jpg")
     assert outside.exists() and not (folder / "empty").exists()
     assert seen == [100, 0], "Gradio's own deletion is asked as well"
+
+
+class Growing(set):
+    """A set of Gradio's, to which an upload adds while the files in it are looked at."""
+
+    def __iter__(self):
+        for item in super().__iter__():
+            yield item
+            self.add(f"{item}+")
+
+
+def test_an_upload_during_the_deletion_does_not_end_it(folder):
+    old = folder / "a.jpg"
+    uploaded(old)
+    blocks = SimpleNamespace(blocks={}, temp_file_sets=[Growing({str(folder / "kept by Gradio")})])
+    gradios = route_utils.delete_files_created_by_app
+    with pytest.raises(RuntimeError, match="changed size"):
+        gradios(blocks, 0)
+    time.sleep(1.1)
+    hardening.delete_all_but_waiting(SimpleNamespace(event_ids_to_events={}), gradios)(blocks, 0)
+    assert not old.exists()
 
 
 def test_an_upload_that_fails_removes_its_files(folder):

@@ -67,7 +67,7 @@ async function start(base: string, backend: Backend, progress: Progress): Promis
   let loaded = 0;
   const count = (bytes: number) => progress((loaded += bytes), total);
   const [wasm, model, yunet] = names.map((name) => unpacked(base, name, count));
-  Promise.all([model, yunet]).catch(() => {}); // they are awaited below, one after the other
+  Promise.all([wasm, model, yunet]).catch(() => {}); // they are awaited below, one after the other
   const ort: Runtime =
     backend === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
   ort.env.wasm.wasmBinary = await wasm;
