@@ -38,7 +38,11 @@ class AppProcess:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen([python, "app.py"], cwd=ROOT, env=env | environment, stdout=log, stderr=log)
-        self.wait_until_served(patience_seconds)
+        try:
+            self.wait_until_served(patience_seconds)
+        except BaseException:
+            self.stop()
+            raise
 
     def wait_until_served(self, patience_seconds):
         deadline = time.monotonic() + patience_seconds

@@ -1,5 +1,6 @@
 """What Gradio does otherwise than this app promises, put right in one place; `apply` before a page is built."""
 
+import asyncio
 import atexit
 import contextlib
 import itertools
@@ -20,6 +21,7 @@ from space.rates import Rate
 from space.text import preferred_language, say
 
 BUSY_SECONDS = 10  # what a refused program is told to wait
+ARRIVING = set()  # parsers of uploads that are under way
 UNREAD = 4  # sessions whose answers are kept until somebody fetches them, for each place in the queue
 
 
@@ -67,6 +69,7 @@ def leaving_nothing(parse):
     """Gradio's parser of uploads removes its temporary files after a parser's error, not when a client breaks off."""
 
     async def parse_or_remove(parser):
+        ARRIVING.add(parser)
         try:
             return await parse(parser)
         except BaseException:
@@ -74,17 +77,29 @@ def leaving_nothing(parse):
                 file.close()
                 Path(file.name).unlink(missing_ok=True)
             raise
+        finally:
+            ARRIVING.discard(parser)
 
     return parse_or_remove
 
 
 class RecentlyUsed(utils.LRUCache):
-    """Forgets what was used least recently; Gradio's own forgets what is oldest, a long stream in use as well."""
+    """Forgets what was used least recently; Gradio's own forgets what is oldest, a long stream in use as well.
+
+    Gradio's queue would also stop for good at its first message to a session that waits but is forgotten.
+    """
 
     def __getitem__(self, key):
-        value = super().__getitem__(key)
-        self.move_to_end(key)
-        return value
+        if key in self:
+            self.move_to_end(key)
+        return super().__getitem__(key)
+
+    def __missing__(self, key):
+        return asyncio.Queue()  # read by nobody
+
+    def __delitem__(self, key):
+        if key in self:
+            super().__delitem__(key)
 
 
 def guard(queue, limits=LIMITS):
@@ -119,14 +134,16 @@ def guard(queue, limits=LIMITS):
 
 
 def delete_all_but_waiting(queue, delete):
-    """Gradio's deletion of old files, and of those that it loses sight of (its file input makes some); uploads of
-    questions that wait or are worked on are old from the last look."""
+    """Gradio's deletion of old files, and of those that it loses sight of (its file input makes some); uploads that are
+    still arriving, or whose questions wait or are worked on, are old from the last look."""
 
     def delete_old(blocks, age):
-        for event in list(queue.event_ids_to_events.values()):
-            for path in uploads_in(event.data.data if event.data else []):
-                with contextlib.suppress(OSError):  # gone meanwhile
-                    os.utime(path)
+        arriving = [file.name for parser in list(ARRIVING) for file in list(parser._files_to_close_on_error)]
+        events = list(queue.event_ids_to_events.values())
+        waiting = [path for event in events for path in uploads_in(event.data.data if event.data else [])]
+        for path in arriving + waiting:
+            with contextlib.suppress(OSError):  # gone meanwhile
+                os.utime(path)
         with contextlib.suppress(RuntimeError, OSError):  # a set of files that grows meanwhile; Gradio's task would end
             delete(blocks, age)
         old = time.time() - (age or 0) - 1

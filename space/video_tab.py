@@ -1,6 +1,8 @@
 """The tab for a video, and the API's `/predict_video`."""
 
+import contextlib
 import csv
+import os
 import tempfile
 from collections import defaultdict
 from html import escape
@@ -29,6 +31,8 @@ def build(analyzer: Analyzer, i18n):
         def tell(done, total):
             sentence = say(language, "video_progress", seconds=f"{done:.0f}", total=f"{total:.0f}")
             progress(done / max(total, 1e-9), desc=sentence)
+            with contextlib.suppress(OSError):  # not there yet
+                os.utime(folder / "faces.mp4")  # its bytes come late, and what has stood still for long is deleted
 
         folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
         try:

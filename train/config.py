@@ -63,7 +63,7 @@ class TrainConfig:
     weight_decay: float = option(0.05, "weight decay, decoupled with adamw; never on norms and biases")
     layer_decay: float = option(1.0, "learning rate of a block as a part of the next block's, 0.1-1; 1: one rate")
     gradient_clip: float | None = option(5.0, "largest L2 norm of the gradient; none: no clipping")
-    ema_decay: float = option(0.999, "decay of the weights' moving average a step, 0 switches it off")
+    ema_decay: float = option(0.999, "decay of the weights' moving average, at most 1 - (1 + step)^-2/3; 0: none")
     mixed_precision: str = option("no", "no, fp16 or bf16, as Accelerate has it")
     channels_last: bool = option(True, "memory format of the network; faster convolutions")
     compile: bool = option(False, "torch.compile of the network")

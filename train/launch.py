@@ -96,7 +96,8 @@ def refuse_contradictions(config, process):
     if config.batch_size % share:
         raise ConfigError(
             f"batch_size: {config.batch_size} can't be shared by {process.num_processes} processes with"
-            f" {config.gradient_accumulation} accumulation steps: it must be a multiple of {share}"
+            f" {config.gradient_accumulation} accumulation steps: it must be a multiple of {share};"
+            " accelerate launch --num_processes N takes fewer"
         )
     if config.mixed_precision == "fp16" and process.device.type == "cpu":
         # Accelerate would leave it out without a word

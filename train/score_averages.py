@@ -38,7 +38,7 @@ def logits(network, normalise, images, size):
 def rows(run, config, images, labels):
     """(share, figures as they are, figures of the calibrated logits) for each of SHARES."""
     for share in SHARES:
-        network, normalise = averaged(config, run / "best.safetensors", share)
+        network, normalise = averaged(config, run, share)
         answers = logits(network, normalise, images, config.input_size).astype(np.float64)
         calibration = fit_calibration(answers, labels, config.offset_sharpness)
         calibrated = answers / calibration.temperature + calibration.bias

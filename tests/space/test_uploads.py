@@ -94,6 +94,24 @@ def test_an_upload_during_the_deletion_does_not_end_it(folder):
     assert not old.exists()
 
 
+def test_what_is_still_arriving_stays(folder):
+    class Parser:
+        _files_to_close_on_error = [(folder / "first.jpg").open("w")]
+
+    seen = []
+    delete = hardening.delete_all_but_waiting(SimpleNamespace(event_ids_to_events={}), lambda blocks, age: None)
+
+    async def parse(parser):
+        time.sleep(1.1)  # the second picture of the same request
+        delete(None, 0)
+        seen.append((folder / "first.jpg").exists())
+
+    run_async(hardening.leaving_nothing(parse)(Parser()))
+    time.sleep(1.1)
+    delete(None, 0)
+    assert seen == [True] and not (folder / "first.jpg").exists()
+
+
 def test_an_upload_that_fails_removes_its_files(folder):
     class Parser:
         _files_to_close_on_error = [(folder / name).open("w") for name in ("1", "2")]

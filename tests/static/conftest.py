@@ -42,17 +42,31 @@ class FileServer:
 
     def __init__(self, folder):
         asked = self.asked = []
+        self.held, self.released = lambda path: False, threading.Event()
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_):
                 asked.append(self.path)
+
+            def do_GET(handler):  # self is the server
+                if self.held(handler.path):
+                    self.released.wait()
+                super(Handler, handler).do_GET()
 
         handler = functools.partial(Handler, directory=str(folder))
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def hold(self, held):
+        """Paths that `held(path)` is true of are answered after `release`."""
+        self.held = held
+
+    def release(self):
+        self.released.set()
+
     def stop(self):
+        self.release()
         self.server.shutdown()
         self.server.server_close()
 

@@ -38,9 +38,11 @@ def wait_for(page, holds):
 
 def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, serve, static_space, portrait):
     server = serve(static_space)
+    server.hold(lambda path: "model-" in path)
     page = visits.open(server.url, ready=False)
     expect(page.locator("#status progress")).to_be_visible()
     expect(page.locator("#status")).to_contain_text("Loading the network")
+    server.release()
     wait_until_ready(page)
     expect(page.locator("#status progress")).to_have_count(0)
     expect(page.locator("#status")).to_contain_text("also without a network")
@@ -99,6 +101,43 @@ def test_a_machine_that_computes_other_numbers_gets_a_sentence(visits, serve, st
     worker.write_text(re.sub(r"checkLogits:\[[^\]]*\]", "checkLogits:[9,0,0,0,0,0,0]", worker.read_text()))
     page = visits.open(serve(broken).url, ready=False)
     expect(page.locator("#status.fer-error")).to_contain_text("numbers are off by 0.")
+
+
+def test_a_failure_stays_on_the_page_while_other_files_still_arrive(visits, serve, static_space, tmp_path):
+    broken = shutil.copytree(static_space, tmp_path / "broken")
+    next(broken.glob("assets/yunet-*.packed")).unlink()
+    server = serve(broken)
+    server.hold(lambda path: "model-" in path)
+    page = visits.open(server.url, ready=False)
+    expect(page.locator("#status.fer-error")).to_contain_text("could not be loaded")
+    with page.expect_response(lambda response: "model-" in response.url) as model:
+        server.release()
+    model.value.finished()
+    page.wait_for_timeout(500)
+    expect(page.locator("#status.fer-error")).to_contain_text("could not be loaded")
+
+
+def test_without_its_worker_a_picture_gets_a_sentence_and_no_camera_stays_on(
+    visits, serve, static_space, tmp_path, portrait
+):
+    broken = shutil.copytree(static_space, tmp_path / "broken")
+    next(broken.glob("assets/worker-*.js")).write_text("throw new Error('torn')")
+    page = visits.open(serve(broken).url, ready=False)
+    expect(page.locator("#status.fer-error")).to_contain_text("torn")
+    show(page, portrait)
+    expect(page.locator("#result .fer-error")).to_contain_text("torn")
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#accept").click()
+    expect(page.locator("#live-result .fer-error")).to_contain_text("torn")
+    assert page.evaluate("document.querySelector('#camera').srcObject") is None
+
+
+def test_without_its_sentences_the_page_says_so(visits, serve, static_space, tmp_path):
+    broken = shutil.copytree(static_space, tmp_path / "broken")
+    for texts in broken.glob("assets/texts-en-*.json"):
+        texts.unlink()
+    page = visits.open(serve(broken).url, ready=False)
+    expect(page.locator(".fer-error")).to_contain_text("could not be loaded")
 
 
 def test_the_policy_forbids_every_other_host(visits, static_url, serve, static_space):

@@ -15,7 +15,6 @@ COUNT_CAMERAS = """() => {
 }"""
 CAMERAS = "streams.flatMap(stream => stream.getTracks()).map(track => track.readyState)"
 PLACE = "(query) => { const r = document.querySelector(query).getBoundingClientRect(); return [r.left, r.right]; }"
-WIDTHS = "() => [...document.querySelectorAll('.fer-live .fer-bar')].map(bar => parseFloat(bar.style.width))"
 
 
 def test_the_notice_comes_first_then_a_smoothed_live_result_that_stops(page):
@@ -35,10 +34,6 @@ def test_the_notice_comes_first_then_a_smoothed_live_result_that_stops(page):
     expect(page.locator("#live-result .fer-panel h3")).to_contain_text("Face 1")
     expect(page.locator("#fer-announcer")).to_contain_text("%")
     expect(page.locator(".fer-curve polyline").first).to_have_attribute("points", re.compile(r"(\S+,\S+ ){4}"))
-    before = page.evaluate(WIDTHS)
-    page.wait_for_timeout(300)
-    after = page.evaluate(WIDTHS)
-    assert sum(before) == sum(after) == 0 or max(abs(a - b) for a, b in zip(before, after, strict=True)) < 8
 
     page.locator("#toggle").click()
     assert page.evaluate(CAMERAS) == ["ended"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from train.averaging import averaged
+from train.averaging import BEGUN, averaged
 from train.checkpoint import save_weights
 from train.config import ConfigError, TrainConfig, to_yaml
 from train.data import as_arrays, load_fer2013
@@ -34,25 +34,25 @@ def run(tmp_path):
     """A run from one random network to another."""
     folder = tmp_path / "run"
     folder.mkdir()
-    save_weights(network(0), Normalisation(), tmp_path / "begun.safetensors")
+    save_weights(network(0), Normalisation(), folder / BEGUN)
     save_weights(network(1), Normalisation(0.4, 0.2), folder / "best.safetensors")
     (folder / "training_curves.png").touch()
-    config = dataclasses.replace(CONFIG, pretrained=str(tmp_path / "begun.safetensors"), limit=120)
+    config = dataclasses.replace(CONFIG, pretrained="hub", limit=120)
     (folder / "train_config.yaml").write_text(to_yaml(config))
     return folder, config
 
 
 def test_the_average_is_of_every_weight_and_statistic(run):
     folder, config = run
-    begun, ended = load_file(config.pretrained), load_file(folder / "best.safetensors")
+    begun, ended = load_file(folder / BEGUN), load_file(folder / "best.safetensors")
     begun["conv_stem.weight"] = begun["conv_stem.weight"].mean(1, keepdim=True).expand(-1, 3, -1, -1)  # as it is loaded
     ended["conv_stem.weight"] = ended["conv_stem.weight"].mean(1, keepdim=True).expand(-1, 3, -1, -1)
-    model, normalisation = averaged(config, folder / "best.safetensors", 0.3)
+    model, normalisation = averaged(config, folder, 0.3)
     assert normalisation == Normalisation(0.4, 0.2)
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor, 0.3 * begun[name] + 0.7 * ended[name], msg=name)
-    assert torch.equal(averaged(config, folder / "best.safetensors", 0)[0].conv_stem.weight, ended["conv_stem.weight"])
+    assert torch.equal(averaged(config, folder, 0)[0].conv_stem.weight, ended["conv_stem.weight"])
 
 
 def test_points_of_the_line_are_scored_on_the_runs_own_validation(run, shared_data, capsys):

@@ -15,7 +15,7 @@ import datasets
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.train.several import on_processes
 
@@ -242,6 +242,16 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     moved = {name for name in first if not warm[name].allclose(first[name], atol=1e-6)}
     assert moved == {"classifier.weight", "classifier.bias"}
     assert not states[-1]["model"]["bn1.running_mean"].equal(first["bn1.running_mean"])
+
+    # the weights are replaced before the end, as `--pretrained model` invites to
+    ended = load_file(tmp_path / "two" / "best.safetensors")
+    save_file({name: tensor + 1 for name, tensor in load_file(best).items()}, best)
+    again = arguments(fer2013, tmp_path / "two", *extra, "--resume", "--pretrained_share", "0.5")
+    process = launch(*again, processes=2)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    average = load_file(tmp_path / "two" / "averaged.safetensors")
+    torch.testing.assert_close(average["conv_head.weight"], (first["conv_head.weight"] + ended["conv_head.weight"]) / 2)
 
 
 def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_environment, fer2013, tmp_path):

@@ -16,6 +16,7 @@ export class Analyst {
   private readonly worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
   private readonly pending = new Map<number, Pending>();
   private count = 0;
+  private dead: Refusal | null = null; // the worker could not be loaded, or broke: nothing will be answered
 
   constructor(backend: Backend | null, listener: Listener) {
     this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
@@ -23,13 +24,19 @@ export class Analyst {
       else if (data.kind === "ready") listener.ready(data.description);
       else if (data.kind === "failed") listener.failed(data.reason);
       else {
-        const { resolve, reject } = this.pending.get(data.id)!;
+        const asked = this.pending.get(data.id);
         this.pending.delete(data.id);
-        if (data.kind === "done") resolve(data.result);
-        else reject(new Refusal(data.key, data.values));
+        if (data.kind === "done") asked?.resolve(data.result);
+        else asked?.reject(new Refusal(data.key, data.values));
       }
     };
-    this.worker.onerror = (event) => listener.failed(event.message || "worker");
+    this.worker.onerror = (event) => {
+      const reason = event.message || "worker";
+      listener.failed(reason);
+      this.dead = new Refusal("picture_failed", { reason });
+      for (const { reject } of this.pending.values()) reject(this.dead);
+      this.pending.clear();
+    };
     this.send({ kind: "load", base: document.baseURI, backend });
   }
 
@@ -49,6 +56,7 @@ export class Analyst {
   }
 
   private asked<Result>(ask: (id: number) => void): Promise<Result> {
+    if (this.dead) return Promise.reject(this.dead);
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });

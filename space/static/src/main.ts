@@ -80,4 +80,6 @@ async function start() {
   );
 }
 
-void start();
+start().catch((error) => {
+  document.body.append(h("p", { class: "fer-error" }, `This page could not be loaded: ${error.message}. Load it again.`));
+});

@@ -89,11 +89,13 @@ export function photoTab(analyst: Analyst): HTMLElement {
 
 /** An example's file; rejects with a Refusal where it can't be had: the page may be offline for the first time */
 async function example(address: string): Promise<Blob> {
-  const response = await fetch(new URL(address, document.baseURI)).catch((error) => {
-    throw new Refusal("picture_failed", { reason: error.message });
-  });
-  if (!response.ok) throw new Refusal("picture_failed", { reason: `HTTP ${response.status}` });
-  return response.blob();
+  try {
+    const response = await fetch(new URL(address, document.baseURI));
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return await response.blob();
+  } catch (error) {
+    throw new Refusal("picture_failed", { reason: (error as Error).message });
+  }
 }
 
 export function message(sentence: string, kind = "fer-empty"): HTMLElement {

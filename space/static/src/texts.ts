@@ -10,6 +10,7 @@ let texts: Record<string, string> = {};
 
 export async function loadTexts() {
   const response = await fetch(new URL(app.texts[language], document.baseURI));
+  if (!response.ok) throw new Error(`${response.url}: HTTP ${response.status}`);
   texts = await response.json();
 }
 
