@@ -18,7 +18,7 @@ static: $(VENV)/.static  ## build the page that computes in the browser, serve i
 
 test: $(VENV)/.dev .venv-mcp/.done  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10 -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest --durations=10 $(SIDE_BY_SIDE:%=--ignore=%)
 
 soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing, five minutes of fifty visitors

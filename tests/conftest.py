@@ -9,6 +9,12 @@ import pytest
 
 pytest_plugins = ["tests.hub.plugin"]
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = ("test_train_process", "test_push_to_hub", "test_paper", "test_pull_loaders")
+
+
+def pytest_collection_modifyitems(items):
+    """The files of few long tests first: as the last one, each would keep one of two workers alone."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 @pytest.fixture(scope="session")

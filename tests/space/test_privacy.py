@@ -93,7 +93,7 @@ def press(client, config, element, value):
 async def rest_of_the_visit(url, picture):
     async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
         function = stream_function((await client.get("/config")).json())
-        assert (await watch(client, function, picture, 1)).results
+        assert (await watch(client, function, picture, 4)).results
         await watch(client, function, picture, 1, close=False)
         await broken_upload(client.base_url, picture)
 
