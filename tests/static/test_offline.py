@@ -130,6 +130,8 @@ def test_without_its_worker_a_picture_gets_a_sentence_and_no_camera_stays_on(
     page.locator("#accept").click()
     expect(page.locator("#live-result .fer-error")).to_contain_text("torn")
     assert page.evaluate("document.querySelector('#camera').srcObject") is None
+    assert set(visits.trouble) <= {"torn"}
+    visits.trouble.clear()
 
 
 def test_without_its_sentences_the_page_says_so(visits, serve, static_space, tmp_path):
