@@ -28,7 +28,15 @@ HEADERS = [
 # Gradio's own doors that this app has no use for: they fetch addresses, run ffmpeg on uploads, show its insides, or, as
 # cancel does, give a question's place away while its thread works on.
 CLOSED = (
-    *("file/", "proxy=", "process_recording", "vibe", "monitoring", "custom_component", "deep_link", "dev/", "runs"),
+    "file/",
+    "proxy=",
+    "process_recording",
+    "vibe",
+    "monitoring",
+    "custom_component",
+    "deep_link",
+    "dev/",
+    "runs",
     "cancel",
 )
 API_PREFIX = "/gradio_api/"
