@@ -1,0 +1,85 @@
+"""How a model folder differs from another on the validation split of both, with paired intervals.
+
+    python -m train.score_difference --data PATH --before model --after runs/student/export --views single flip
+
+Pictures are drawn with replacement, the same ones for both folders (paired bootstrap, 95% percentile intervals, 2,000
+resamples): what is hard for both cancels, so that a difference shows which two separate intervals would hide. Weights
+are chosen with it, so it takes no test split.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from train.data import add_data_flags, as_arrays, load_validated
+from train.score import VIEWS, check_validation, load_model, predict, softmax, split_options
+
+RESAMPLES = 2000
+FIGURES = ("loss", "accuracy", "macro_f1")
+
+
+def differences(before, after, labels, resamples=RESAMPLES):
+    """{figure: (before, after, low, high)}; low and high bound after - before.
+
+    `before` and `after` are probabilities, float [n, K], of the same pictures, `labels` int [n]. Macro F1 is the mean
+    over the classes that occur, in a resample as in all.
+    """
+    classes = before.shape[1]
+    everything = np.arange(len(labels))
+    losses = [-np.log(np.maximum(one[everything, labels], 1e-12)) for one in (before, after)]
+    cells = [labels * classes + one.argmax(1) for one in (before, after)]
+
+    def figures(which, rows):
+        matrix = np.bincount(cells[which][rows], minlength=classes**2).reshape(classes, classes)
+        hits, named, occurs = matrix.diagonal(), matrix.sum(0), matrix.sum(1)
+        f1 = 2 * hits[occurs > 0] / (named + occurs)[occurs > 0]
+        return np.array([losses[which][rows].mean(), hits.sum() / len(rows), f1.mean()])
+
+    interval = bootstrap(
+        (everything,),
+        lambda rows: figures(1, rows) - figures(0, rows),
+        n_resamples=resamples,
+        vectorized=False,
+        method="percentile",
+        rng=0,
+    ).confidence_interval
+    ends = zip(figures(0, everything), figures(1, everything), interval.low, interval.high, strict=True)
+    return {name: tuple(map(float, row)) for name, row in zip(FIGURES, ends, strict=True)}
+
+
+def common_options(folders):
+    """How both folders' runs set validation apart. Raises ValueError where they did it differently."""
+    options = [{"limit": None} | split_options(folder, "validation") for folder in folders]
+    if options[0] != options[1]:
+        raise ValueError(f"{folders[0]} and {folders[1]} set different pictures apart: {options[0]} and {options[1]}")
+    return options[0]
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, required=True, help="model folder")
+    parser.add_argument("--after", type=Path, required=True, help="the model folder that may take its place")
+    add_data_flags(parser)
+    parser.add_argument("--views", nargs="+", default=["single"], choices=VIEWS, help="averaged views, named as such")
+    args = parser.parse_args(arguments)
+    folders = [args.before, args.after]
+    try:
+        models = [load_model(folder)[:2] for folder in folders]
+        split = load_validated(args, **common_options(folders))["validation"]
+        for folder in folders:
+            check_validation(folder, split)
+        arrays = as_arrays(split)
+        print(f"{'':20}{'before':>9}{'after':>9}   difference")
+        for view in args.views:
+            answers = [softmax(predict(*model, arrays.images, view)).mean(1) for model in models]
+            for name, (before, after, low, high) in differences(*answers, arrays.labels).items():
+                change = f"{after - before:+.4f} [{low:+.4f}, {high:+.4f}]"
+                print(f"{view + ', ' + name:20}{before:9.4f}{after:9.4f}   {change}", flush=True)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f"train.score_difference: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
