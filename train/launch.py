@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import accelerate
@@ -26,6 +27,8 @@ logger = logging.getLogger("train")
 VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
 # on the run's own weights: may change on resuming
 WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "pretrained_share", "offset_sharpness")
+BY_ROUNDING = ("mixed_precision", "channels_last", "compile")  # may change where a run goes on on another machine
+SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # Accelerate's ways that leave no process the whole weights
 
 
 def read_config(args, command):
@@ -63,8 +66,12 @@ def run(args, config, job, command):
             mixed_precision=config.mixed_precision,
             log_with=["tensorboard", *config.report_to],
             project_dir=str(args.output),
-            # the others wait while the main process exports and scores
-            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2))],
+            kwargs_handlers=[
+                # the others wait while the main process exports and scores
+                accelerate.InitProcessGroupKwargs(timeout=datetime.timedelta(hours=2)),
+                # batch norms don't read their running statistics in training; train/validation.py shares them
+                accelerate.DistributedDataParallelKwargs(broadcast_buffers=False),
+            ],
         )
         refuse_contradictions(config, process)
     except ValueError as error:  # ConfigError, and what Accelerate refuses
@@ -82,12 +89,32 @@ def run(args, config, job, command):
     process.init_trackers("fer", config={"recipe": to_yaml(config)})
     try:
         job(args, config, process)
-    except (TrainingStopped, NotFiniteError, CheckpointError, ConfigError, SourceError) as error:
-        sys.exit(f"{command}: {error}")
-    except KeyboardInterrupt:  # before the first step or after the last
-        sys.exit(f"{command}: stopped; the same command with --resume goes on from the last checkpoint")
-    finally:
+    except (TrainingStopped, NotFiniteError) as error:  # all processes raise these together
         process.end_training()
+        sys.exit(f"{command}: {error}")
+    except (CheckpointError, ConfigError, SourceError) as error:
+        end_alone(process, f"{command}: {error}")
+    except KeyboardInterrupt:  # before the first step or after the last
+        end_alone(process, f"{command}: stopped; the same command with --resume goes on from the last checkpoint")
+    except Exception:
+        end_alone(process, traceback.format_exc())
+    process.end_training()
+
+
+def end_alone(process, message):
+    """End this process with `message` and status 1, whatever the others of the launch are doing.
+
+    The end of a process group may wait for what the others have begun together with this one, on GPUs until the
+    group's timeout, and nobody would read why. So of several processes this one leaves at once; the launcher, which
+    sees its status, ends the others.
+    """
+    if process.num_processes == 1:
+        process.end_training()
+        sys.exit(message)
+    for tracker in process.trackers:
+        tracker.finish()
+    print(message, file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def refuse_contradictions(config, process):
@@ -102,6 +129,11 @@ def refuse_contradictions(config, process):
     if config.mixed_precision == "fp16" and process.device.type == "cpu":
         # Accelerate would leave it out without a word
         raise ConfigError("mixed_precision: fp16 needs a GPU; here it is no or bf16")
+    if process.distributed_type.value in SHARDED:
+        raise ConfigError(
+            f"`accelerate launch` is set to {process.distributed_type.value}, which divides the weights among the"
+            " processes; averages and checkpoints here need them whole: launch with --multi_gpu"
+        )
     refuse_what_the_launcher_would_drop(config, process)
     if config.pretrained_share and config.pretrained == "none":
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
@@ -196,8 +228,10 @@ def keep_or_refuse(args, config, command):
             sys.exit(f"{command}: --resume: {error}; start again with another --output")
         now = dataclasses.asdict(config)
         changed = [name for name, value in now.items() if value != before[name] and name not in WITHOUT_EFFECT]
+        if refused := [name for name in changed if name not in BY_ROUNDING]:
+            sys.exit(f"{command}: --resume: {', '.join(refused)} differ from {stored}; give the run's own values")
         if changed:
-            sys.exit(f"{command}: --resume: {', '.join(changed)} differ from {stored}; give the run's own values")
+            logger.warning("--resume: with another %s the weights will not be those of one run", ", ".join(changed))
     if not args.resume and (args.output / "checkpoints").is_dir():
         sys.exit(f"{command}: {args.output} holds a run already; go on with --resume, or name another --output")
     args.output.mkdir(parents=True, exist_ok=True)

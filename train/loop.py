@@ -40,6 +40,7 @@ from train.teachers import Teachers
 from train.validation import gathered_logits
 
 logger = logging.getLogger(__name__)
+ASKING_STEPS = 10  # between two questions to the other processes of GPUs, which have them wait for each other
 
 
 class NotFiniteError(RuntimeError):
@@ -94,7 +95,7 @@ class Loop:
             self.model.load_state_dict(state["model"])
             if self.ema:
                 self.ema.module.load_state_dict(state["ema"])
-            if self.accelerator.scaler:
+            if self.accelerator.scaler and state["scaler"]:  # a run may go on from another precision
                 self.accelerator.scaler.load_state_dict(state["scaler"])
             logger.info("resumed at epoch %d, step %d", self.progress.epoch + 1, self.progress.step)
         if resume:
@@ -263,6 +264,9 @@ class Loop:
 
     def save_or_stop(self, optimizer, losses):
         """A checkpoint when it is due or asked for, at the same step in every process."""
+        several_gpus = self.accelerator.num_processes > 1 and self.accelerator.device.type != "cpu"
+        if several_gpus and self.progress.step % ASKING_STEPS:
+            return
         due = time.monotonic() - self.saved_at > 60 * self.config.checkpoint_minutes
         stop, due = self.wished(self.stop_signal is not None, due)
         if not stop and not due:
@@ -274,8 +278,8 @@ class Loop:
             self.stop(f"step {self.progress.step} of epoch {self.progress.epoch + 1}")
 
     def wished(self, *wishes):
-        """For each wish whether any process has it."""
-        if self.accelerator.num_processes == 1:  # a tensor on the GPU would have each step wait for it
+        """For each wish whether any process has it; waits for the GPU where the answer is there."""
+        if self.accelerator.num_processes == 1:
             return wishes
         return self.accelerator.reduce(torch.tensor(wishes, device=self.accelerator.device).float(), "sum").bool()
 

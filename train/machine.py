@@ -13,6 +13,8 @@ def hardware(device, processes=1):
     """What computed, in a few words, for tables: `processes` GPUs like the torch.device `device`, or the CPU."""
     if device.type == "cuda":
         return f"{processes} x {torch.cuda.get_device_name(device)}"
+    if device.type != "cpu":
+        return f"{processes} x {device.type} of {platform.machine()}"
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

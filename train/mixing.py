@@ -17,10 +17,10 @@ def mix_batch(pictures, targets, weights, rows, part, config, size, generator):
     lam, box = draw_mixing(config, size, generator)
 
     def load(positions):
-        chosen = rows[positions].to(pictures.device)
+        chosen = moved(rows[positions], pictures.device)
         grey = pictures[chosen].unsqueeze(1).float() / 255
         return (
-            augmentation.augment(grey, draws[positions].to(pictures.device), config, size),
+            augmentation.augment(grey, moved(draws[positions], pictures.device), config, size),
             targets[chosen],
             weights[chosen],
         )
@@ -36,6 +36,11 @@ def mix_batch(pictures, targets, weights, rows, part, config, size, generator):
         top, bottom, left, right = box
         images[:, :, top:bottom, left:right] = other_images[:, :, top:bottom, left:right]
     return images, lam * target + (1 - lam) * other_target, lam * weight + (1 - lam) * other_weight
+
+
+def moved(tensor, device):
+    """`tensor` on `device`, on a GPU without waiting for what it is computing: from pinned memory."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def draw_mixing(config, size, generator):

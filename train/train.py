@@ -26,12 +26,14 @@ except ModuleNotFoundError as error:
 import argparse
 import dataclasses
 import logging
+import os
 import tempfile
 
 from hub.commit import HubError
 from model_card.figures import draw_curves
 from train.averaging import BEGUN, averaged
 from train.checkpoint import save_weights
+from train.config import ConfigError
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
 from train.energy import EnergyMeter
 from train.finish import finish
@@ -86,6 +88,8 @@ def train_and_export(args, config, process):
     def load(fraction):
         return load_validated(args, validation_fraction=fraction, seed=config.split_seed, limit=config.limit)
 
+    if args.measure_energy and int(os.environ.get("LOCAL_WORLD_SIZE", process.num_processes)) != process.num_processes:
+        raise ConfigError("--measure_energy measures one machine, and this run has several")
     with process.main_process_first():
         splits = load(config.validation_fraction)
     if args.dry_run:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import accelerate
 import pytest
 
 from train.config import ConfigError, TrainConfig
-from train.launch import check_same_pictures, check_same_split, refuse_contradictions
+from train.launch import check_same_pictures, check_same_split, keep_or_refuse, refuse_contradictions
 from train.stopping import follow_launcher
 
 
@@ -83,6 +86,44 @@ def test_a_runs_folder_is_not_taken_for_its_weights_and_they_are_named(tmp_path)
     with pytest.raises(ConfigError, match=r"run holds no model.safetensors; a run's weights are the file best.safet"):
         refuse_contradictions(TrainConfig(pretrained=str(run)), accelerate.PartialState(cpu=True))
     refuse_contradictions(TrainConfig(pretrained=str(run / "best.safetensors")), accelerate.PartialState(cpu=True))
+
+
+def test_weights_that_are_divided_among_processes_are_refused():
+    process = accelerate.PartialState(cpu=True)
+    divided = SimpleNamespace(num_processes=1, device=process.device, distributed_type=accelerate.DistributedType.FSDP)
+    with pytest.raises(ConfigError, match="set to FSDP.*--multi_gpu"):
+        refuse_contradictions(TrainConfig(pretrained="none"), divided)
+
+
+ONE_OF_TWO = """if True:
+    import time
+    from types import SimpleNamespace
+    from train import launch
+    args = SimpleNamespace(output=None, resume=True, cpu_threads=1)
+    wait = lambda: time.sleep(1000)  # as the end of a group does whose other processes are in the middle of a step
+    finish = lambda: print("tracker finished", flush=True)
+    process = SimpleNamespace(num_processes=2, trackers=[SimpleNamespace(finish=finish)], end_training=wait)
+    launch.end_alone(process, "train/train.py: the disk is full")
+"""
+
+
+def test_one_of_several_processes_that_fails_says_why_and_waits_for_nobody(repository, child_environment):
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_OF_TWO], env=child_environment, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (1, "tracker finished\n")
+    assert done.stderr.endswith("train/train.py: the disk is full\n")
+
+
+def test_a_run_may_go_on_in_another_precision_and_with_nothing_else_changed(tmp_path, caplog):
+    folder = tmp_path / "run"
+    args = SimpleNamespace(output=folder, resume=False)
+    keep_or_refuse(args, TrainConfig(), "train/train.py")
+    args.resume = True
+    keep_or_refuse(args, TrainConfig(mixed_precision="bf16", channels_last=False), "train/train.py")
+    assert "another mixed_precision, channels_last the weights will not be those of one run" in caplog.text
+    with pytest.raises(SystemExit, match="seed differ from .*train_config.yaml; give the run's own values"):
+        keep_or_refuse(args, TrainConfig(seed=1, mixed_precision="bf16"), "train/train.py")
 
 
 def test_the_first_process_of_a_container_has_no_launcher(monkeypatch):
