@@ -1,7 +1,6 @@
 """A real `python app.py` in a process of its own, and what it holds: memory, threads, files."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -77,7 +76,7 @@ class AppProcess:
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.terminate()  # SIGINT is ignored by what a shell started in the background
             try:
                 self.process.wait(120)
             except subprocess.TimeoutExpired:

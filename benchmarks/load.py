@@ -128,7 +128,7 @@ async def crowd(client, tally, until, jpeg):
         with tally.noting():
             for outcome in await asyncio.gather(*(ask(client, payload, time.monotonic()) for _ in range(BURST))):
                 tally.note(outcome, 1)
-        await asyncio.sleep(BURST_SECONDS * 2 / 3)
+        await asyncio.sleep(min(BURST_SECONDS * 2 / 3, max(0.0, until - time.monotonic())))
 
 
 async def read_memory(app, tally, started, until):
@@ -177,6 +177,10 @@ def problems(tally, seconds, before, after):
     found = [f"{len(tally.errors)} errors, the first: {tally.errors[0]}"] if tally.errors else []
     if not kinds["busy"]:
         found.append(f"nobody was told that the app is busy, though {BURST} asked at once")
+    if not tally.frames:
+        found.append("no visitor at the webcam got a result")
+    if not tally.rude:
+        found.append("nobody broke off: the rude visitors did not get through their first round")
     if seconds >= SOUND_SECONDS and tally.growth(seconds) >= GROWTH:
         found.append(f"memory grew by {tally.growth(seconds):.1%} over the last four fifths of the time")
     for what, old, new in zip(("threads", "open files", "uploads"), before, after, strict=True):

@@ -9,12 +9,23 @@ import pytest
 
 pytest_plugins = ["tests.hub.plugin"]
 ROOT = Path(__file__).resolve().parent.parent
-LONGEST = ("test_train_process", "test_push_to_hub", "test_paper", "test_pull_loaders")
+LONGEST = (
+    "test_train_process",
+    "test_teachers",
+    "test_score",
+    "test_pretrain",
+    "test_paper",
+    "test_push",
+    "test_pull_loaders",
+    "test_push_to_hub",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """The files of few long tests first: as the last one, each would keep one of two workers alone."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    """The files of few long tests first, the longest before all: as the last one, each would keep one of two workers
+    alone."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")

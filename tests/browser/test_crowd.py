@@ -12,10 +12,9 @@ COLUMNS, ROWS = 8, 5
 
 
 @pytest.fixture(scope="module")
-def app_url(serve_app, shared_data):
+def app_url(serve_app, yunet_path):
     """With YuNet: the cascade looks at 320 pixels, where these faces are too small for it."""
-    detector = shared_data / "models" / "face_detection_yunet_2026may.onnx"
-    return serve_app(FER_DETECTOR=str(detector))
+    return serve_app(FER_DETECTOR=str(yunet_path))
 
 
 @pytest.fixture(scope="module")

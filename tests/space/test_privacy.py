@@ -65,8 +65,11 @@ def server(folders, told, repository, tmp_path):
     environment = {name: str(folder) for name, folder in folders.items()}
     (tmp_path / "python").mkdir()
     (tmp_path / "python" / "sitecustomize.py").write_text(WATCHED)
-    told.touch()
     environment |= {"PYTHONPATH": f"{tmp_path / 'python'}{os.pathsep}{repository}", "FER_TOLD": str(told)}
+    ask = "import socket\ntry: socket.getaddrinfo('fer.invalid', 80)\nexcept OSError: pass"
+    subprocess.run([sys.executable, "-c", ask], env=os.environ | environment, check=True)
+    assert told.read_text() == "asked for fer.invalid\n", "a look-up is noted, so that the test can fail"
+    told.write_text("")
     server = Server(tmp_path, SPACE_ID="user/space", FER_LIMIT_UPLOAD_SECONDS=str(KEPT_SECONDS), **environment)
     yield server
     server.stop()

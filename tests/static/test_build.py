@@ -14,7 +14,7 @@ from huggingface_hub import RepoCard
 
 from space.classifier import OnnxClassifier
 from space.model_source import ModelSource
-from space.static.build import BuildError, build, detector_bytes, npm_command
+from space.static.build import OLDEST_NODE, BuildError, build, detector_bytes, npm_command
 from space.static.generate import FOLDER, generate, page_texts
 from space.static.small_model import with_int8_weights
 from space.text import languages
@@ -44,6 +44,8 @@ def test_a_new_enough_node_is_found_where_the_machine_has_none(monkeypatch, tmp_
     command, environment = npm_command()
     done = subprocess.run([*command, "--version"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.strip()[0].isdigit(), done.stderr
+    node = subprocess.run(["node", "--version"], env=environment, capture_output=True, text=True, check=True).stdout
+    assert tuple(map(int, node.strip().lstrip("v").split(".")[:2])) >= OLDEST_NODE
 
 
 def test_the_smaller_model_says_nearly_the_same(model_folder, portrait):

@@ -94,6 +94,35 @@ def test_a_damaged_file_gets_a_sentence(visits, serve, static_space, tmp_path):
     expect(page.locator("#status.fer-error")).to_contain_text("could not be loaded")
 
 
+SPOIL = """async part => {  // a byte of each kept file whose address holds `part`
+  const spoilt = [];
+  for (const name of await caches.keys()) {
+    const cache = await caches.open(name);
+    for (const request of (await cache.keys()).filter(({ url }) => url.includes(part))) {
+      const bytes = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+      bytes[bytes.length >> 1] ^= 0xff;
+      await cache.put(request, new Response(bytes));
+      spoilt.push(request.url);
+    }
+  }
+  return spoilt;
+}"""
+
+
+def test_what_is_kept_damaged_is_fetched_again_and_then_kept(visits, serve, static_space, portrait):
+    """Else the page would be broken until its visitor clears the browser's data."""
+    server = serve(static_space)
+    page = visits.open(server.url)
+    assert len(page.evaluate(SPOIL, "model-")) == 1
+    page.reload()
+    wait_until_ready(page)
+    asked = [path for path in server.asked if "model-" in path]
+    assert len(asked) == 2 and len(set(asked)) == 1
+    page.reload()
+    wait_until_ready(page)
+    assert [path for path in server.asked if "model-" in path] == asked, "the second one is whole, and kept"
+
+
 def test_a_machine_that_computes_other_numbers_gets_a_sentence(visits, serve, static_space, tmp_path):
     """A GPU's driver, for instance: the page compares one run with the build's."""
     broken = shutil.copytree(static_space, tmp_path / "broken")

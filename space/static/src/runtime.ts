@@ -52,21 +52,37 @@ const threads = () => (self.crossOriginIsolated ? Math.min(4, Math.max(1, naviga
 /** Load everything; `base` is the page's address, `wanted` a backend that it insists on */
 export async function loadNetworks(base: string, wanted: Backend | null, progress: Progress): Promise<Networks> {
   const backend = wanted ?? (await preferredBackend());
+  const load = loader(base, progress);
   try {
-    return await start(base, backend, progress);
+    return await start(base, backend, load);
   } catch (error) {
     if (backend !== "webgpu" || wanted) throw error;
     console.warn("WebGPU failed, WebAssembly takes over:", error);
-    return start(base, "wasm", progress);
+    return start(base, "wasm", load);
   }
 }
 
-async function start(base: string, backend: Backend, progress: Progress): Promise<Networks> {
-  const names: AssetName[] = [backend, "model", "detector"];
-  const total = names.reduce((sum, name) => sum + app.assets[name].bytes, 0);
-  let loaded = 0;
+type Load = (name: AssetName) => Promise<Uint8Array<ArrayBuffer>>;
+
+/** Loads each asset once, also where a second backend asks for the same networks */
+function loader(base: string, progress: Progress): Load {
+  const asked = new Map<AssetName, ReturnType<Load>>();
+  let [loaded, total] = [0, 0];
   const count = (bytes: number) => progress((loaded += bytes), total);
-  const [wasm, model, yunet] = names.map((name) => unpacked(base, name, count));
+  return (name) => {
+    let bytes = asked.get(name);
+    if (!bytes) {
+      total += app.assets[name].bytes;
+      bytes = unpacked(base, name, count);
+      asked.set(name, bytes);
+    }
+    return bytes;
+  };
+}
+
+async function start(base: string, backend: Backend, load: Load): Promise<Networks> {
+  const names: AssetName[] = [backend, "model", "detector"];
+  const [wasm, model, yunet] = names.map(load);
   Promise.all([wasm, model, yunet]).catch(() => {}); // they are awaited below, one after the other
   const ort: Runtime =
     backend === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm");
@@ -94,10 +110,28 @@ async function check(classifier: Network) {
   if (!(difference < CHECK_TOLERANCE)) throw new Error(`the network's numbers are off by ${difference.toFixed(3)}`);
 }
 
-/** A packed asset's bytes; an error where they are not those of the build */
+/** A packed asset's bytes. What a cache gives damaged is asked for once more, past every cache (sw.ts) */
 async function unpacked(base: string, name: AssetName, count: (bytes: number) => void) {
+  let got = 0;
+  const counted = (more: number) => {
+    got += more;
+    count(more);
+  };
+  try {
+    return await fetched(base, name, counted, "default");
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error;
+    console.warn("Asked for again:", error);
+    count(-got);
+    return fetched(base, name, count, "reload");
+  }
+}
+
+class Damaged extends Error {}
+
+async function fetched(base: string, name: AssetName, count: (bytes: number) => void, cache: RequestCache) {
   const { path, sha256 } = app.assets[name];
-  const response = await fetch(new URL(path, base));
+  const response = await fetch(new URL(path, base), { cache });
   if (!response.ok || !response.body) throw new Error(`${path}: ${response.status}`);
   const counter = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
@@ -105,10 +139,16 @@ async function unpacked(base: string, name: AssetName, count: (bytes: number) =>
       controller.enqueue(chunk);
     },
   });
-  const stream = response.body.pipeThrough(counter).pipeThrough(new DecompressionStream("gzip"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const packed = await new Response(response.body.pipeThrough(counter)).arrayBuffer();
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    const stream = new Response(packed).body!.pipeThrough(new DecompressionStream("gzip"));
+    bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  } catch {
+    throw new Damaged(`${path} is damaged`); // not even gzip: a connection's own end is an error before
+  }
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  if (found !== sha256) throw new Error(`${path} is damaged`);
+  if (found !== sha256) throw new Damaged(`${path} is damaged`);
   return bytes;
 }

@@ -46,9 +46,10 @@ self.addEventListener("fetch", (event) => {
 
 async function answer(event: FetchEvent, address: string): Promise<Response> {
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(address);
+  const again = event.request.cache === "reload"; // runtime.ts: what was kept is damaged
+  const kept = again ? undefined : await cache.match(address);
   if (kept) return guarded(kept);
-  const response = await fetch(address);
+  const response = await fetch(address, { cache: again ? "reload" : "default" });
   if (response.ok) event.waitUntil(cache.put(address, response.clone()));
   return guarded(response);
 }
