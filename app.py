@@ -4,6 +4,13 @@ FER_MODEL=FOLDER|USER/NAME[@REVISION] serves another model, FER_DETECTOR=PATH|ha
 GRADIO_SERVER_NAME and GRADIO_SERVER_PORT the address. `space/limits.py` lists what FER_LIMIT_… can set.
 """
 
+import contextlib
+import os
+
+if "SPACE_ID" in os.environ:  # on the Hub: what ZeroGPU looks for, before Gradio
+    with contextlib.suppress(ImportError):
+        import space.zero_gpu  # noqa: F401
+
 from space.server import main
 
 if __name__ == "__main__":

@@ -28,11 +28,7 @@ SPLIT_SIZES = {"public_test": 3589, "private_test": 3589, "test": 7178}  # the c
 VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
 DATASET = "FER-2013"
 FER_2013 = ("FER-2013 Training", "FER+ votes")  # what is no further data among those that training names
-WIDGET = {
-    "src": "https://raw.githubusercontent.com/matplotlib/matplotlib/main/lib/matplotlib/mpl-data/sample_data/"
-    "grace_hopper.jpg",
-    "example_title": "Grace Hopper (public domain)",
-}
+NAMES = {"efficientnet_b2": "EfficientNetB2"}  # timm's to what people say
 
 
 class CardError(ValueError):
@@ -49,8 +45,9 @@ def build_card(folder):
     return folder / "README.md"
 
 
-def card_text(folder):
-    """The text of README.md that belongs to the other files of the model folder `folder`. Raises CardError."""
+def card_text(folder, repo_id=None):
+    """The text of README.md that belongs to the other files of the model folder `folder`; as it stands on the Hub
+    with `repo_id` (USER/NAME), so that its examples run as they are copied. Raises CardError."""
     folder = Path(folder)
     metrics, config, recipe, scored = check_folder(folder)
     split, view = headline(scored)
@@ -58,7 +55,10 @@ def card_text(folder):
     entry = metrics["splits"][split][view]
     try:
         return template().render(
-            front_matter=front_matter(metrics, scored, names),
+            front_matter=front_matter(metrics, config, scored, names),
+            repo_id=repo_id,
+            place=repo_id or "FOLDER",
+            name=NAMES.get(config["architecture"], config["architecture"]),
             metrics=metrics,
             config=config,
             recipe=recipe,
@@ -143,7 +143,7 @@ def hardest_confusions(matrix, names, most=5):
     return sorted(rows, key=lambda row: -row[2])[:most]
 
 
-def front_matter(metrics, scored, names):
+def front_matter(metrics, config, scored, names):
     """The YAML between the dashes, as the Hub reads it; one result for each official split and view that was scored."""
     results = [
         EvalResult(
@@ -159,7 +159,7 @@ def front_matter(metrics, scored, names):
         if split in ("public_test", "private_test")
         for kind, name, key in (("accuracy", "Accuracy", "accuracy"), ("f1", "Macro F1", "macro_f1"))
     ]
-    named = {"eval_results": results, "model_name": "efficientnet_b2.fer2013"} if results else {}
+    named = {"eval_results": results, "model_name": f"{config['architecture']}.fer2013"} if results else {}
     data = ModelCardData(
         license="apache-2.0",
         library_name="timm",
@@ -167,7 +167,6 @@ def front_matter(metrics, scored, names):
         tags=["image-classification", "timm", "transformers", "onnx", "facial-emotion-recognition", "fer2013"],
         datasets=["fer2013"],
         metrics=["accuracy", "f1"],
-        widget=[WIDGET],
         **base_model(metrics["training"]),
         **named,
     )

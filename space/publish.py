@@ -12,6 +12,7 @@ huggingface_hub's own: `hf auth login`, or HF_TOKEN.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import logging
 import sys
@@ -31,6 +32,7 @@ NOT_FOLDERS = ("space/static/",)
 NOT_SUFFIXES = (".pyc", ".pyi")
 NEEDED = ("config.json", "onnx/model.onnx")
 ZERO_GPU = "zero-a10g"
+PYTHON = "3.12"  # of what ZeroGPU has (3.10 and 3.12), the one that numpy still supports
 
 PLANS = {
     "cpu-basic": "2 cores, 16 GB, no charge by the hour; since July 2026 a new Gradio Space on it needs a paid plan",
@@ -54,6 +56,10 @@ see in each. An expression is not a feeling; see the model's card for what it re
 
 What you upload is removed after about two minutes, and nothing is sent on.
 
+**Duplicate this Space** to have it to yourself. It computes on a CPU, also where ZeroGPU is its hardware, which a free
+account may choose. The variable `FER_MODEL` (USER/NAME@REVISION) serves another model, for a private one with a secret
+`HF_TOKEN` that may read it.
+
 Published by `python -m space.publish`; the code is under Apache-2.0.
 """
 
@@ -76,7 +82,7 @@ def pin_model(api, model):
     return name, info.sha, [file for file in MODEL_FILES if file in there], bool(info.private)
 
 
-def app_files(root=ROOT, zero_gpu=False):
+def app_files(root=ROOT):
     """{path in the Space: local path or bytes} of the app without model, settings and card."""
     files = {name: root / name for name in ("LICENSE", "app.py", "requirements.txt")}
     for path in sorted((root / "space").rglob("*")):
@@ -86,10 +92,6 @@ def app_files(root=ROOT, zero_gpu=False):
             continue
         if path.is_file() and not hidden:
             files[name] = path
-    if zero_gpu:
-        files["app.py"] = b"import space.zero_gpu  # before Gradio\n\n" + files["app.py"].read_bytes()
-    else:
-        del files["space/zero_gpu.py"]
     return files
 
 
@@ -101,8 +103,9 @@ def embedded_files(root=ROOT):
     return {f"model/{name}": root / "model" / name for name in MODEL_FILES if (root / "model" / name).is_file()}
 
 
-def card_text(title, model=None, commit=None, model_files=(), private=False):
-    """The Space's README with its front matter: versions are those that run here. `model` is a Hub id, or None."""
+def card_text(title, model=None, commit=None, model_files=(), private=False, hardware=None):
+    """The Space's README with its front matter: Gradio's version is the one that runs here. `model` is a Hub id, or
+    None; a duplicate of the Space is offered `hardware`."""
     preload = [f"{YUNET_REPOSITORY} {YUNET_FILE}"]
     if model and not private:  # a build has no token to fetch a private one with
         preload.insert(0, f"{model} {','.join(model_files)} {commit}")
@@ -113,8 +116,9 @@ def card_text(title, model=None, commit=None, model_files=(), private=False):
         colorTo="gray",
         sdk="gradio",
         sdk_version=importlib.metadata.version("gradio"),
-        python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+        python_version=PYTHON,
         app_file="app.py",
+        suggested_hardware=hardware,
         models=[model] if model else None,
         preload_from_hub=preload,
         short_description="Faces and their expressions, on the CPU",  # 60 characters at most
@@ -134,7 +138,7 @@ def space_files(model=None, embed=False, *, title, hardware=None, root=ROOT, api
     """Everything that a Space consists of, {path: local path or bytes}. At least one of `model` and `embed`."""
     if not (model or embed):
         raise HubError("which model? --model USER/NAME@REVISION, or --embed for the one in model/")
-    files = app_files(root, zero_gpu=hardware == ZERO_GPU)
+    files = app_files(root)
     if embed:
         files |= embedded_files(root)
     pinned = pin_model(api or HfApi(), model) if model else (None, None, (), False)
@@ -142,7 +146,7 @@ def space_files(model=None, embed=False, *, title, hardware=None, root=ROOT, api
         files["space/settings.yaml"] = settings_text(*pinned[:2]).encode()
         if pinned[3]:
             print(f"{pinned[0]} is private: give the Space a secret HF_TOKEN that may read it", file=sys.stderr)
-    files["README.md"] = card_text(title, *pinned).encode()
+    files["README.md"] = card_text(title, *pinned, hardware=hardware).encode()
     return files
 
 
@@ -155,16 +159,17 @@ def publish(repo_id, model=None, embed=False, *, private=None, hardware=None, ti
     api = api or HfApi()
     files = space_files(model, embed, title=title or default_title(repo_id), hardware=hardware, root=root, api=api)
     creation = {"space_sdk": "gradio"} | ({"space_hardware": hardware} if hardware else {})
-    done = commit_files(
-        repo_id,
-        files,
-        message=f"Publish the app with {model or 'its embedded model'}",
-        is_ours=lambda path: path.startswith(("space/", "model/")),
-        repo_type="space",
-        private=private,
-        api=api,
-        **creation,
-    )
+    with advised(hardware):
+        done = commit_files(
+            repo_id,
+            files,
+            message=f"Publish the app with {model or 'its embedded model'}",
+            is_ours=lambda path: path.startswith(("space/", "model/")),
+            repo_type="space",
+            private=private,
+            api=api,
+            **creation,
+        )
     if hardware:
         try:
             with explained(repo_id):
@@ -173,6 +178,18 @@ def publish(repo_id, model=None, embed=False, *, private=None, hardware=None, ti
             plan = PLANS.get(hardware, "see https://huggingface.co/pricing#spaces")
             raise HubError(f"the files are there, but not on {hardware} ({plan}): {error}") from error
     return done
+
+
+@contextlib.contextmanager
+def advised(hardware):
+    """Where the Hub asks for a paid plan, what a free account can do instead."""
+    try:
+        yield
+    except HubError as error:
+        if hardware is None and "change the plan" in str(error):
+            free = f"--hardware {ZERO_GPU} ({PLANS[ZERO_GPU]}), or --static, which needs no server"
+            raise HubError(f"{error}. Without a paid plan: {free}") from error.__cause__
+        raise
 
 
 def default_title(repo_id):

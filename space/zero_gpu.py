@@ -1,6 +1,6 @@
 """ZeroGPU starts no Space that has no function to lend a GPU to; the app computes on the CPU, so this is never called.
 
-`space.publish --hardware zero-a10g` makes app.py import it first; the platform brings `spaces` along.
+app.py imports it on the Hub. The platform brings `spaces` along, whose decorator does nothing on other hardware.
 """
 
 import spaces

@@ -78,7 +78,7 @@ def push_folder(folder, repo_id, *, private=None, create_pr=False, revision=None
     training = json.loads((folder / "metrics.json").read_text())["training"]
     return commit_files(
         repo_id,
-        {name: folder / name for name in paths},
+        {name: folder / name for name in paths} | {"README.md": card_text(folder, repo_id).encode()},
         message=f"Model trained on {training['date']}",
         is_ours=lambda path: path.startswith(("figures/", "onnx/")),
         private=private,

@@ -57,10 +57,11 @@ def test_the_whole_text_follows_the_pattern(folder):
         r"\s*# Facial emotion recognition on FER-2013 with EfficientNetB2\n\n",
         rf"timm's `efficientnet_b2` .*?\*\*{NUMBER} accuracy\*\* and a\n\*\*macro F1 of {NUMBER}\*\*[^#]*?",
         r"It is made for research, teaching and demonstrations\.\n\n",
-        r"## Use\n\n[^#]*?```python\n# timm\n(?:[^\n`]+\n){3,8}```\n\n",
-        r"```python\n# transformers\n(?:[^\n`]+\n){3,6}```\n\n",
-        r"```python\n# ONNX Runtime, without torch\n(?:[^\n`]+\n){3,8}```\n\n",
-        r"```sh\n# the app[^\n]*\nFER_MODEL=FOLDER python app\.py\n```\n\n",
+        r"## Use\n\n[^#]*?```python\n# timm: pip [^\n]+\n(?:[^\n`]+\n){3,8}```\n\n",
+        r"```python\n# transformers: pip [^\n]+\n(?:[^\n`]+\n){3,6}```\n\n",
+        r"```python\n# ONNX Runtime, without torch: pip [^\n]+\n(?:[^\n`]+\n){3,9}```\n\n",
+        r"```python\n# other labels, with transformers[^\n]*\n(?:[^\n`]+\n){5}```\n\n",
+        r"```sh\n# the app[^\n]*\nFER_MODEL=FOLDER python app\.py\n```\n\n[^#]+?",
         r"The input of the ONNX graph is `pixel_values`, float32 \[batch, 3, \d+, \d+\][^#]+?",
         r"`cam` is the class activation map[^#]*?",
         r"## Results\n\n[^\n]+95% bootstrap intervals[^\n]+\n\n",
@@ -114,6 +115,22 @@ def test_every_figure_is_a_picture_and_the_card_is_the_same_each_time(folder):
         assert Image.open(path).size[0] > 400
         assert path.read_bytes() == before[path.name]
     assert (folder / "README.md").read_bytes() == before["README.md"]
+
+
+def test_a_card_on_the_hub_names_its_repository_and_another_network_its_own(folder):
+    card = card_text(folder, "user/emotions")
+    assert "FOLDER" not in card and "local-dir" not in card
+    for use in (
+        '"hf-hub:user/emotions"',
+        'model="user/emotions"',
+        'hf_hub_download("user/emotions", "onnx/model.onnx")',
+    ):
+        assert use in card
+    config = json.loads((folder / "config.json").read_text()) | {"architecture": "efficientnet_b0"}
+    (folder / "config.json").write_text(json.dumps(config))
+    build_card(folder)
+    assert "# Facial emotion recognition on FER-2013 with efficientnet_b0\n" in (folder / "README.md").read_text()
+    assert ModelCard.load(folder / "README.md").data.model_name == "efficientnet_b0.fer2013"
 
 
 def test_the_embedded_models_card_is_that_of_its_files(model_folder):

@@ -18,7 +18,7 @@ from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, snapshot_
 
 from hub.commit import HubError, commit_files
 from space.analysis import Analyzer
-from space.publish import app_files, publish
+from space.publish import publish
 
 STARTS_IN = 120  # seconds
 
@@ -52,8 +52,7 @@ def test_the_space_names_its_versions_and_the_model_by_its_commit(api, hub, mode
     assert yaml.safe_load((space / "space/settings.yaml").read_text()) == {"model": model, "revision": commit}
     data = RepoCard.load(space / "README.md").data.to_dict()
     assert data["sdk"] == "gradio" and data["app_file"] == "app.py" and data["models"] == [model]
-    assert data["python_version"] == f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert f"python_version: '{data['python_version']}'" in (space / "README.md").read_text()  # 3.10 is no number
+    assert "python_version: '3.12'" in (space / "README.md").read_text()  # quoted: 3.10 is no number
     assert data["sdk_version"].startswith("6.")
     assert data["preload_from_hub"] == [
         f"{model} config.json,metrics.json,README.md,onnx/model.onnx {commit}",
@@ -88,15 +87,37 @@ def test_an_embedded_model_travels_with_the_app_and_leaves_when_it_is_not_wanted
     assert "space/settings.yaml" in there and not [name for name in there if name.startswith("model/")]
 
 
-def test_hardware_is_asked_for_and_a_refusal_names_the_plan(api, hub, model_on_hub):
+def test_hardware_is_asked_for_and_a_refusal_names_the_plan(api, hub, model_on_hub, tmp_path):
     publish("user/zero", model_on_hub[0], hardware="zero-a10g", api=api)
-    assert "space/zero_gpu.py" in hub.commits("user/zero")[-1]["files"]
-    assert app_files(zero_gpu=True)["app.py"].startswith(b"import space.zero_gpu")
-    assert "space/zero_gpu.py" not in app_files()
+    assert RepoCard.load(fetched(hub, "user/zero", tmp_path) / "README.md").data.suggested_hardware == "zero-a10g"
     assert "POST /api/spaces/user/zero/hardware" in hub.call("/_log")
+    publish("user/zero", f"{model_on_hub[0]}@v1", api=api)  # the hardware stays, and so must what it needs to start
+    assert "space/zero_gpu.py" in hub.commits("user/zero")[-1]["files"]
     hub.faults({"match": "/hardware", "times": 9, "status": 402, "message": "Payment required"})
     with pytest.raises(HubError, match=r"the files are there, but not on cpu-upgrade \(8 cores.*change the plan"):
         publish("user/zero", model_on_hub[0], hardware="cpu-upgrade", api=api)
+    hub.faults({"match": "POST /api/repos/create", "times": 9, "status": 402, "message": "Payment required"})
+    with pytest.raises(HubError, match=r"change the plan.*Without a paid plan: --hardware zero-a10g .*or --static"):
+        publish("user/refused", model_on_hub[0], api=api)
+
+
+SPACES = """
+def GPU(function):
+    print("ZeroGPU finds", function.__name__)
+    return function
+"""
+
+
+@pytest.mark.parametrize("platform", ["the Hub", "a machine"])
+def test_what_zero_gpu_looks_for_is_there_on_the_hub_alone(platform, repository, child_environment, tmp_path):
+    (tmp_path / "spaces.py").write_text(SPACES)
+    environment = child_environment | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{repository}"}
+    environment |= {"SPACE_ID": "user/zero"} if platform == "the Hub" else {}
+    done = subprocess.run(
+        [sys.executable, "-c", "import app"], cwd=repository, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ("ZeroGPU finds never_called\n" if platform == "the Hub" else "")
 
 
 @pytest.mark.parametrize(

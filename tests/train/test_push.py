@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from huggingface_hub import HfApi, constants
+from PIL import Image
 
 from model_card.build import build_card
 from train.push import PushError, main, push_folder
@@ -97,6 +98,51 @@ def test_one_commit_holds_the_version_and_every_loader_pulls_it_by_branch_and_ta
                 assert loaders[loader][kind] == pytest.approx(loaders["timm"][kind], abs=1e-3), loader
     assert answers[0] == answers[1]
     assert max(answers[0]["timm"]["grey"].values()) - min(answers[0]["timm"]["grey"].values()) > 0.05
+
+
+EXAMPLES = """
+import json, re
+import numpy as np
+from huggingface_hub import hf_hub_download
+from PIL import Image
+from transformers import AutoModelForImageClassification
+
+card = open(hf_hub_download("user/card", "README.md")).read()
+ran = []
+for block in re.findall(r"```python\\n(.*?)```", card, re.DOTALL):
+    ran.append({})
+    exec(block, ran[-1])
+timm_, transformers_, onnx_, tuned = ran
+names = timm_["model"].pretrained_cfg["label_names"]
+said = {row["label"]: row["score"] for row in transformers_["classify"]("face.jpg")}
+squashed = timm_["transform"](Image.open("face.jpg").convert("RGB").resize((256, 256)))[None]
+tuned["model"].save_pretrained("tuned")
+answers = {
+    "timm": timm_["probabilities"].tolist(),
+    "transformers": [said[name] for name in names],
+    "onnxruntime": onnx_["probabilities"].tolist(),
+    "squashed": timm_["model"](squashed).softmax(1)[0].tolist(),
+    "tuned": AutoModelForImageClassification.from_pretrained("tuned").config.id2label,
+}
+print(json.dumps(answers))
+"""
+
+
+def test_the_examples_of_a_pushed_card_run_as_they_are_copied(hub, api, model_folder, repository, tmp_path):
+    push_folder(model_folder, "user/card", api=api)
+    with Image.open(repository / "space" / "examples" / "grace_hopper.jpg") as picture:
+        picture.resize((300, 600)).save(tmp_path / "face.jpg")  # so that cutting out the middle is not squashing
+    ran = subprocess.run(
+        [sys.executable, "-c", EXAMPLES],
+        cwd=tmp_path, env=hub.environment(tmp_path / "home"), capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    answers = json.loads(ran.stdout.splitlines()[-1])
+    assert answers["transformers"] == pytest.approx(answers["timm"], abs=1e-3)
+    assert answers["onnxruntime"] == pytest.approx(answers["timm"], abs=0.05)  # half a pixel between two ways of cutting out the middle
+    assert answers["squashed"] != pytest.approx(answers["timm"], abs=0.05), "so that the line above can fail"
+    labels = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+    assert list(answers["tuned"].values()) == labels
 
 
 def test_a_dry_run_lists_and_pushes_nothing(folder, hub, capsys):

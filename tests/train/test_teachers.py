@@ -115,13 +115,15 @@ def test_a_model_folder_teaches_what_it_answers(tmp_path):
     shutil.copytree("model", folder)
     teachers = Teachers([folder], 7)
     model, transform, _ = load_model(folder)
-    picture = Image.open("space/examples/grace_hopper.jpg").convert("L").resize((64, 64))
+    size = model.pretrained_cfg["input_size"][1]
+    picture = Image.open("space/examples/grace_hopper.jpg").convert("L").resize((size, size))
     with torch.no_grad():
         expected = model(transform(picture.convert("RGB"))[None]).softmax(1)
     grey = torch.from_numpy(np.array(picture))[None, None].float() / 255
     torch.testing.assert_close(teachers(grey), expected, atol=5e-3, rtol=0)
     digest = weights_sha256(folder)[:12]
-    assert teachers.lineage == [f"taught by model: efficientnet_b2, 7.7M parameters, at 64 px, weights sha256 {digest}"]
+    said = f"taught by model: efficientnet_b2, 7.7M parameters, at {size} px, weights sha256 {digest}"
+    assert teachers.lineage == [said]
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
