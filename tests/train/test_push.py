@@ -139,7 +139,8 @@ def test_the_examples_of_a_pushed_card_run_as_they_are_copied(hub, api, model_fo
     assert ran.returncode == 0, ran.stderr[-3000:]
     answers = json.loads(ran.stdout.splitlines()[-1])
     assert answers["transformers"] == pytest.approx(answers["timm"], abs=1e-3)
-    assert answers["onnxruntime"] == pytest.approx(answers["timm"], abs=0.05)  # half a pixel between two ways of cutting out the middle
+    # half a pixel lies between the two ways of cutting out the middle
+    assert answers["onnxruntime"] == pytest.approx(answers["timm"], abs=0.05)
     assert answers["squashed"] != pytest.approx(answers["timm"], abs=0.05), "so that the line above can fail"
     labels = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
     assert list(answers["tuned"].values()) == labels
