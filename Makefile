@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= ../shared/data/fer2013
 BIN := $(VENV)/bin
-# tests whose processes take one core each; the others watch the clock, or share a browser
-SIDE_BY_SIDE = tests/hub tests/model_card tests/train
+# of tests at once: those that wait for a page or a server leave the two cores to the others
+WORKERS ?= 3
 # a step on the CPU takes longer without (benchmarks/allocator.py): glibc gives torch's large tensors back to the system after each use
 TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=8589934592
 
@@ -18,8 +18,7 @@ static: $(VENV)/.static  ## build the page that computes in the browser, serve i
 
 test: $(VENV)/.dev .venv-mcp/.done  ## install what the tests need, a Chromium too, and run them all
 	BIN=$(BIN) sh tests/browser/install_chromium.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=10 -n 2 --dist loadfile --no-loadscope-reorder $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest --durations=10 $(SIDE_BY_SIDE:%=--ignore=%)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations=15 -n $(WORKERS) --no-loadscope-reorder
 
 soak: $(VENV)/.dev  ## the whole corpus of bad pictures, ten minutes of fuzzing, five minutes of fifty visitors
 	FER_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/space/test_bad_pictures.py tests/space/test_fuzz.py

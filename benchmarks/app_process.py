@@ -1,6 +1,8 @@
 """A real `python app.py` in a process of its own, and what it holds: memory, threads, files."""
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,9 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port of loopback that nobody listens on, below those that the system gives to others in the meantime."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_768)  # a seed would give several processes the same
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 class AppProcess:

@@ -6,26 +6,49 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 pytest_plugins = ["tests.hub.plugin"]
 ROOT = Path(__file__).resolve().parent.parent
+TOGETHER = ("browser", "static")  # folders whose tests share a Chromium and the servers that it visits
 LONGEST = (
-    "test_train_process",
-    "test_teachers",
-    "test_score",
-    "test_pretrain",
-    "test_paper",
-    "test_push",
-    "test_pull_loaders",
-    "test_push_to_hub",
+    "browser",
+    "train/test_train_process",
+    "static",
+    "space/test_publish",
+    "space/test_load",
+    "train/test_teachers",
+    "train/test_score",
+    "train/test_pretrain",
+    "train/test_paper",
+    "train/test_push",
+    "hub/test_pull_loaders",
+    "train/test_push_to_hub",
 )
 
 
+def group_of(nodeid):
+    """What one worker runs: a folder that belongs together, or a file."""
+    _, folder, file = nodeid.split("::")[0].rsplit("/", 2)
+    return folder if folder in TOGETHER else f"{folder}/{file.removesuffix('.py')}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Whole groups go to a worker. xdist's own --dist loadgroup does not see its marks in pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return GroupScheduling(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """The files of few long tests first, the longest before all: as the last one, each would keep one of two workers
-    alone."""
+    """The longest groups first: as the last one, each would keep a worker alone."""
     order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    items.sort(key=lambda item: order.get(group_of(item.nodeid), len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -74,15 +97,36 @@ def model_folder():
 
 
 @pytest.fixture(scope="session")
-def random_model_folder(tmp_path_factory):
+def made_once(tmp_path_factory):
+    """made_once(name, make): the folder of that name, which the first worker to ask has filled by `make(folder)`."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder(name, make):
+        with FileLock(root / f"{name}.lock"):
+            if not (root / name).is_dir():
+                unfinished = tmp_path_factory.mktemp(name)
+                make(unfinished)
+                unfinished.rename(root / name)
+        return root / name
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_model_folder(made_once):
     """A freshly exported model folder with random weights at 64 px: weights, config and ONNX, without figures."""
+    return made_once("random_model", export_random_weights)
+
+
+def export_random_weights(folder):
     import torch
 
     from train.config import TrainConfig, to_yaml
     from train.export import export_model
     from train.model import build_model
 
-    folder = tmp_path_factory.mktemp("random_model")
     torch.manual_seed(0)
     config = TrainConfig(input_size=64)
     model, normalisation, _ = build_model(config, 7)
@@ -97,12 +141,20 @@ def random_model_folder(tmp_path_factory):
     torch.nn.init.normal_(model.get_classifier().weight, std=0.1)  # so that the probabilities differ by class
     export_model(model, normalisation, config.input_size, folder)
     (folder / "train_config.yaml").write_text(to_yaml(config))
-    return folder
 
 
 @pytest.fixture(scope="session")
-def complete_model_folder(random_model_folder, tmp_path_factory):
+def complete_model_folder(random_model_folder, made_once):
     """The random model folder with metrics.json, figures and card: the figures are those of random probabilities."""
+
+    def complete(folder):
+        shutil.copytree(random_model_folder, folder, dirs_exist_ok=True)
+        add_figures(folder)
+
+    return made_once("complete_model", complete)
+
+
+def add_figures(folder):
     import numpy as np
 
     from model_card.build import build_card
@@ -110,8 +162,6 @@ def complete_model_folder(random_model_folder, tmp_path_factory):
     from train.metrics import evaluate_probabilities
     from train.score import weights_sha256, write_metrics
 
-    folder = tmp_path_factory.mktemp("complete") / "model"
-    shutil.copytree(random_model_folder, folder)
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 7, 400)
     logits = generator.normal(size=(400, 7)) + 2 * np.eye(7)[labels]
@@ -176,7 +226,6 @@ def complete_model_folder(random_model_folder, tmp_path_factory):
         },
     )
     build_card(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -225,7 +225,7 @@ def table(entry, title):
     return "\n".join(lines)
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     add_data_flags(parser)
@@ -235,7 +235,7 @@ def main():
     parser.add_argument("--limit", type=int, help="only the first pictures of each official split; needs --output")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--cpu_threads", type=int, help="threads of a process on the CPU; default: all cores, shared")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.limit and not args.output:
         parser.error("--limit scores a part of a split: name an --output, metrics.json holds whole splits")
     process = accelerate.Accelerator()

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from benchmarks.app_process import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 FOR_GOOD = 8  # times; a fault of fewer is meant to happen just as often
@@ -59,9 +60,7 @@ class StandInHub:
 
 @pytest.fixture(scope="session")
 def hub_server():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "tests.hub.server", str(port)], cwd=ROOT)
     hub = StandInHub(f"http://127.0.0.1:{port}")
     for _ in range(600):

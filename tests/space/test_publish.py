@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, snapshot_download
 
+from benchmarks.app_process import free_port
 from hub.commit import HubError, commit_files
 from space.analysis import Analyzer
 from space.publish import publish
@@ -148,9 +148,7 @@ def test_a_dry_run_lists_and_sends_nothing(hub, model_on_hub, repository, tmp_pa
 
 def ask(python, folder, environment, picture, log):
     """Start app.py of `folder`, ask its /predict about `picture`, and end it; the answer."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = environment | {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
     with log.open("w") as lines:

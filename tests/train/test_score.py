@@ -7,20 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.train.several import on_processes
+from tests.train.several import command
 from train.data import as_arrays, fingerprint, load_fer2013
-from train.score import check_validation, load_model, picture_views, predict, store, stored_metrics
-
-LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
+from train.score import check_validation, load_model, main, picture_views, predict, store, stored_metrics
 
 
 @pytest.fixture(scope="module")
 def score(repository, child_environment, model_folder, shared_data):
-    def run(*extra, processes=1, model=model_folder):
-        flags, variables = on_processes(processes)
-        called = ("train/score.py", "--model", model, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra)
+    def run(*extra, processes=1):
+        words, variables = command("train/score.py", processes)
+        called = ("--model", model_folder, "--data", shared_data / "fer2013", "--cpu_threads", "1", *extra)
         return subprocess.run(
-            [*LAUNCH, *flags, *called],
+            [*words, *called],
             cwd=repository, env=child_environment | variables, capture_output=True, text=True,
         )  # fmt: skip
 
@@ -91,9 +89,16 @@ def test_logits_of_views_are_those_of_the_pictures(model_folder):
     assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-3)
 
 
-def test_what_is_not_there_is_said_in_one_sentence(score, tmp_path):
-    done = score("--split", "public_test", "--output", tmp_path / "x.json", model=tmp_path)
-    assert done.returncode != 0 and f"{tmp_path} is no model folder: it holds no config.json" in done.stderr
-    done = score("--split", "private_test", "--limit", "50", "--output", tmp_path / "x.json")
-    # 3% of 50 are none: no validation split
-    assert done.returncode != 0 and "has no split private_test; it has train, public_test" in done.stderr
+@pytest.mark.parametrize(
+    ("split", "limit", "said"),
+    [
+        ("public_test", (), "is no model folder: it holds no config.json"),
+        # 3% of 50 are none: no validation split
+        ("private_test", ("--limit", "50"), "has no split private_test; it has train, public_test"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_sentence(split, limit, said, model_folder, shared_data, tmp_path):
+    model = model_folder if limit else tmp_path
+    called = ["--model", model, "--data", shared_data / "fer2013", "--split", split, "--output", tmp_path / "x.json"]
+    with pytest.raises(SystemExit, match=f"^train/score.py: .*{said}"):
+        main([*map(str, called), "--cpu_threads", "1", *limit])

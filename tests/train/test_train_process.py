@@ -17,9 +17,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.train.several import on_processes
+from tests.train.several import command
 
-LAUNCH = ("accelerate", "launch", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no")
 # layer norms and no dropout: nothing makes a picture see how its batch is divided among processes
 TINY = (
     *("--architecture", "test_efficientnet_ln", "--dropout", "0", "--drop_path_rate", "0", "--class_weights", "null"),
@@ -53,13 +52,13 @@ def fer2013(shared_data):
 
 @pytest.fixture(scope="module")
 def launch(repository, child_environment):
-    """Starts `accelerate launch train/train.py` in the repository's root, as the leader of a group of processes."""
+    """Starts train/train.py in the repository's root, as the leader of a group of processes."""
 
-    def start(*extra, processes=1, **variables):
+    def start(*extra, processes=1, launcher=False, **variables):
         variables |= {"HF_DATASETS_CACHE": str(datasets.config.HF_DATASETS_CACHE)}  # also where HF_HOME is another
-        flags, on_cpus = on_processes(processes)
+        words, on_cpus = command("train/train.py", processes, launcher)
         return subprocess.Popen(
-            [*LAUNCH, *flags, "train/train.py", *extra], cwd=repository, env=child_environment | variables | on_cpus,
+            [*words, *extra], cwd=repository, env=child_environment | variables | on_cpus,
             stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
@@ -72,7 +71,7 @@ def finished(launch, fer2013, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     extra = ("--views", "single", "flip", "--measure_energy", "--report_to", "[trackio]")
     variables = {"TRACKIO_DIR": str(folder / "trackio"), "HF_HOME": str(folder / "home")}
-    process = launch(*arguments(fer2013, folder / "whole", *extra), **variables)
+    process = launch(*arguments(fer2013, folder / "whole", *extra), launcher=True, **variables)
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
     return folder / "whole", said
@@ -169,7 +168,8 @@ def test_a_run_killed_three_times_ends_with_the_weights_of_one_that_was_not(fini
 
 @pytest.mark.parametrize("way", ["kill of the launcher", "Ctrl-C"])
 def test_a_run_that_is_asked_to_stop_saves_and_says_how_to_go_on(way, launch, fer2013, tmp_path):
-    process = launch(*arguments(fer2013, tmp_path / "run", "--checkpoint_minutes", "100", "--epochs", "[1, 500]"))
+    endless = arguments(fer2013, tmp_path / "run", "--checkpoint_minutes", "100", "--epochs", "[1, 500]")
+    process = launch(*endless, launcher=way != "Ctrl-C")
     said = ""
     while "epoch 2/501" not in said:  # the last of a line, so that nothing is left in the pipe unseen
         said += process.stderr.read(1)
