@@ -24,6 +24,7 @@ from train.model import build_model
 from train.score import write_metrics
 from train.seeds import mixed_seed
 from train.sources import SourceError, decode_grey
+from train.stopping import TrainingStopped
 
 logger = logging.getLogger("train")
 
@@ -88,9 +89,15 @@ def pretrain(args, config, process):
         config, process, model, normalisation, (images, targets, torch.ones(len(labels))), splits["validation"],
         args.output,
     )  # fmt: skip
+    unfinished = [f"pretrained on {NAME}, not to its end:"]
     if process.is_main_process:  # best.safetensors may be taken before the end
-        write_provenance(args.output, config, process, loop.progress, [f"pretrained on {NAME}, not to its end:"])
-    loop.fit(resume=args.resume)
+        write_provenance(args.output, config, process, loop.progress, unfinished)
+    try:
+        loop.fit(resume=args.resume)
+    except TrainingStopped:
+        if process.is_main_process:  # now with how far it came
+            write_provenance(args.output, config, process, loop.progress, unfinished)
+        raise
     if process.is_main_process:
         right = loop.progress.history[loop.progress.best_epoch]["validation_accuracy"]
         lineage = [f"pretrained on {NAME} (200 classes, made grey), {right:.1%} of its validation pictures right:"]

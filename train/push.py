@@ -19,7 +19,6 @@ from huggingface_hub import ModelCard
 
 from hub.commit import HubError, commit_files, require_token
 from model_card.build import CardError, card_text
-from train.agreement import LoadersDisagree, check_loaders
 
 # What a version consists of; nothing else in the folder goes, neither checkpoints nor logs.
 FILES = ("README.md", "config.json", "metrics.json", "model.safetensors", "onnx/model.onnx", "train_config.yaml")
@@ -49,6 +48,9 @@ def folder_files(folder):
 
 def check_before_push(folder):
     """The card belongs to these weights, the labels are there, and all loaders agree. Raises PushError."""
+    # imports of seconds, which a missing token need not wait for
+    from train.agreement import LoadersDisagree, check_loaders
+
     folder = Path(folder)
     paths = folder_files(folder)
     try:

@@ -1,6 +1,6 @@
-"""Pull a model with the real clients, in a process of its own: python -m tests.hub.pull REPO [REVISION].
+"""Pull a model with the real clients, in a process of its own: python -m tests.hub.pull REPO [REVISION...].
 
-Prints {loader: {picture: {emotion: probability}}} as JSON.
+Prints {loader: {picture: {emotion: probability}}} as a line of JSON for the default branch and for each revision.
 """
 
 import json
@@ -18,7 +18,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification, pi
 from train.agreement import sample_pictures
 
 
-def main(repo_id, revision=None):
+def pull(repo_id, revision=None):
     at = f"@{revision}" if revision else ""
     options = {"revision": revision} if revision else {}
     model = timm.create_model(f"hf-hub:{repo_id}{at}", pretrained=True).eval()
@@ -44,4 +44,5 @@ def main(repo_id, revision=None):
 
 if __name__ == "__main__":
     assert not list(Path(os.environ["HF_HOME"]).glob("hub/models*")), "the cache should be empty"
-    main(*sys.argv[1:])
+    for revision in (None, *sys.argv[2:]):
+        pull(sys.argv[1], revision)

@@ -19,21 +19,26 @@ from train.sources import SYNONYMS
 ALPHABETICAL = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 CLIP_NAMES = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
 LOAD = """
-import json, logging, sys
-logging.basicConfig(format="%(message)s")
+import io, json, logging, sys
 from train.data import SourceError, as_arrays, load_fer2013
-options = json.loads(sys.argv[2])
-try:
-    splits = load_fer2013(sys.argv[1], **options)
-except SourceError as error:
-    print(json.dumps({"error": str(error)}))
-else:
+
+def answer(source, options):
+    try:
+        splits = load_fer2013(source, **options)
+    except SourceError as error:
+        return {"error": str(error)}
     arrays = {name: as_arrays(split) for name, split in splits.items()}
-    print(json.dumps({
+    return {
         name: {"labels": one.labels.tolist(), "means": one.images.mean((1, 2)).round().tolist(),
                "in_training": one.in_training is not None}
         for name, one in arrays.items()
-    }))
+    }
+
+for question in sys.stdin:
+    said = io.StringIO()
+    logging.basicConfig(format="%(message)s", stream=said, force=True)
+    found = answer(*json.loads(question))
+    print("answer", json.dumps([found, said.getvalue()]), flush=True)
 """
 
 
@@ -83,16 +88,26 @@ def parquet(count, names, split="train"):
     return {f"data/{split}-00000-of-00001.parquet": buffer.getvalue()}
 
 
+@pytest.fixture(scope="module")
+def reader(hub_server, tmp_path_factory):
+    """A process that reads datasets of the stand-in Hub with the real clients, into a cache of its own."""
+    environment = hub_server.environment(tmp_path_factory.mktemp("home")) | {"HF_HUB_DOWNLOAD_TIMEOUT": "5"}
+    with subprocess.Popen(
+        [sys.executable, "-c", LOAD], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
 @pytest.fixture
-def load(hub, tmp_path):
-    """load(source, **options): what a process of its own reads from the stand-in Hub, and what it says."""
+def load(hub, reader):
+    """load(source, **options): what is read, and what is said of it."""
 
     def run(source, **options):
-        environment = hub.environment(tmp_path / "home") | {"HF_HUB_DOWNLOAD_TIMEOUT": "5"}
-        command = [sys.executable, "-c", LOAD, source, json.dumps(options)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1]), done.stderr
+        reader.stdin.write(json.dumps([source, options]) + "\n")
+        reader.stdin.flush()
+        line = next(line for line in reader.stdout if line.startswith("answer "))
+        return json.loads(line.removeprefix("answer "))
 
     return run
 

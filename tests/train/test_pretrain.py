@@ -114,6 +114,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path):
 
 def test_pretraining_that_was_stopped_still_says_what_it_learnt_from(shared_data, tmp_path, monkeypatch):
     def stop(loop, resume):
+        loop.progress.pictures = 128
         raise TrainingStopped
 
     monkeypatch.setattr(Loop, "fit", stop)
@@ -123,3 +124,4 @@ def test_pretraining_that_was_stopped_still_says_what_it_learnt_from(shared_data
         pretrain(args, config, accelerate.Accelerator(cpu=True))
     training = json.loads((tmp_path / "metrics.json").read_text())["training"]
     assert training["datasets"] == ["Tiny-ImageNet"] and "not to its end" in training["lineage"][0]
+    assert training["pictures_seen"] == 128

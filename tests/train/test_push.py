@@ -82,14 +82,13 @@ def test_one_commit_holds_the_version_and_every_loader_pulls_it_by_branch_and_ta
     assert push_folder(folder, "user/whole", api=api).new
     assert len(hub.commits("user/whole")) == 3
 
-    answers = []
-    for revision in ((), ("v1",)):
-        pulled = subprocess.run(
-            [sys.executable, "-m", "tests.hub.pull", "user/whole", *revision],
-            cwd=repository, env=hub.environment(tmp_path / f"pull{len(revision)}"), capture_output=True, text=True,
-        )  # fmt: skip
-        assert pulled.returncode == 0, pulled.stderr[-3000:]
-        answers.append(json.loads(pulled.stdout.splitlines()[-1]))
+    pulled = subprocess.run(
+        [sys.executable, "-m", "tests.hub.pull", "user/whole", "v1"],
+        cwd=repository, env=hub.environment(tmp_path / "pull"), capture_output=True, text=True,
+    )  # fmt: skip
+    assert pulled.returncode == 0, pulled.stderr[-3000:]
+    answers = [json.loads(line) for line in pulled.stdout.splitlines() if line.startswith("{")]
+    assert len(answers) == 2
     names = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     for loaders in answers:
         for kind in ("grey", "colour"):
