@@ -16,12 +16,12 @@ class Limits:
     """Size of one picture's file, and of a request's body beside an upload (a `data:` URL is a third larger)."""
     video_megabytes: float = 100.0
     """Size of one video's file, and so of an upload: an album's pictures come as one."""
-    picture_megapixels: float = 50.0
-    """Pixels of a picture: what a phone's largest photograph has."""
+    picture_megapixels: float = 51.0
+    """Pixels of a picture: what a phone's "50 megapixels" have, which are up to 8192 x 6144."""
     webp_megapixels: float = 16.0
     """Pixels of a WebP or AVIF picture, whose decoders take five times the memory of JPEG's."""
-    decoded_megapixels: float = 12.6
-    """Larger pictures are reduced to this as they are decoded; the sides of 50 megapixels halved come to 12.5."""
+    decoded_megapixels: float = 12.8
+    """Larger pictures are reduced to this as they are decoded; the sides of 51 megapixels halved come to 12.75."""
     faces: int = 100
     """Faces of one picture: the largest and surest are taken."""
     pictures: int = 50

@@ -128,11 +128,17 @@
     if (button.dataset.kind === "png") drawn(result, answer).then((blob) => blob && save("faces.png", blob));
   });
 
-  /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it. */
-  document.addEventListener("paste", (event) => {
+  /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it, after which it has no input for a file. */
+  document.addEventListener("paste", async (event) => {
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
-    const input = document.querySelector("#photo input[type=file]");
-    if (!file || !input || !document.getElementById("photo").checkVisibility()) return;
+    if (!file || !document.getElementById("photo").checkVisibility()) return;
+    const found = () => document.querySelector("#photo input[type=file]");
+    if (!found()) {
+      document.querySelector("#photo [aria-label='Upload file']")?.click();
+      await new Promise(requestAnimationFrame);
+    }
+    const input = found();
+    if (!input) return;
     const files = new DataTransfer();
     files.items.add(file);
     input.files = files.files;
@@ -198,12 +204,19 @@
     }
   }
 
-  /* Whoever leaves the tab no longer sees that pictures are sent: Gradio would go on. */
-  document.addEventListener("click", (event) => {
-    const tab = event.target.closest("[role=tab]");
-    if (!tab || tab.getAttribute("aria-controls") === "tab-webcam") return;
-    document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button").click();
-  });
+  /* Whoever leaves the tab, by its bar or by the menu of what does not fit there, no longer sees that pictures are sent:
+     Gradio would go on. One look at a time, after Gradio has drawn: a second click on Stop would be Start. */
+  let looking = false;
+  function stopUnseen() {
+    if (looking) return;
+    looking = true;
+    setTimeout(() => {
+      looking = false;
+      if (document.getElementById("camera")?.checkVisibility() !== false) return;
+      document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button").click();
+    });
+  }
+  document.addEventListener("click", stopUnseen);
 
   /* A new answer: its first face is chosen, and it is spoken. */
   function greetResult() {
@@ -219,6 +232,7 @@
     new MutationObserver((changes) => {
       greetResult();
       tuneCamera();
+      stopUnseen();
       if (stopped()) document.querySelector("#fer-layer:not(:empty)")?.replaceChildren(); /* boxes of a picture gone by */
       const title = document.querySelector("#head h1")?.textContent.trim(); /* in the reader's language */
       if (title && document.title !== title) document.title = title;

@@ -56,7 +56,7 @@ def build(analyzer: Analyzer, i18n):
         """Find the faces of a picture and read which of the model's expressions each shows.
 
         Args:
-            picture: A picture's file, at most 20 MB: JPEG, PNG, GIF, TIFF or BMP of 50 megapixels, WebP or AVIF of 16.
+            picture: A picture's file, at most 20 MB: JPEG, PNG, GIF, TIFF or BMP of 51 megapixels, WebP or AVIF of 16.
 
         Returns:
             faces: for each its box [x, y, width, height] in pixels of the upright picture, emotion, confidence and

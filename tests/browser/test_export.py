@@ -38,15 +38,20 @@ def large_turned(portrait, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("way", ["button", "keys"])
+@pytest.mark.parametrize("way", ["button", "keys", "keys after the button"])
 def test_a_picture_is_pasted(open_page, portrait, way):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    button = page.locator("#photo [aria-label*='clipboard' i], #photo [title*='clipboard' i]").first
+    if way == "keys after the button":
+        page.evaluate("navigator.clipboard.writeText('no picture')")
+        button.click()
+        expect(page.locator("#photo input[type=file]")).to_have_count(0)
     with Image.open(portrait) as face:
         data = io.BytesIO()
         face.save(data, "PNG")
     page.evaluate(PASTE, "data:image/png;base64," + base64.b64encode(data.getvalue()).decode())
     if way == "button":
-        page.locator("#photo [aria-label*='clipboard' i], #photo [title*='clipboard' i]").first.click()
+        button.click()
     else:
         page.keyboard.press("Control+V")
     expect(page.locator("#result .fer-box")).to_have_count(1)

@@ -87,9 +87,9 @@ def flat_png(width, height, depth=1, colour=0):
 
 
 def phone_photograph():
-    """50 megapixels (8160 x 6120) as a phone writes them: stored on its side, EXIF says so; the portrait in it."""
+    """A phone's 50 megapixels (8192 x 6144, 50.3) as it writes them: on its side, EXIF says so; the portrait in it."""
     face = portrait().resize((3072, 3600), Image.Resampling.BICUBIC)
-    photograph = Image.new("RGB", (6120, 8160), (120, 140, 160))
+    photograph = Image.new("RGB", (6144, 8192), (120, 140, 160))
     photograph.paste(face, (1500, 1500))
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Phone"
@@ -190,7 +190,7 @@ def build():
     make = lambda: encoded(portrait(), "PNG") + bytes(21_000_000)  # noqa: E731
     add("data-url-over-the-limit", "refusal", make, slow=True, data_url=True)
     add("data-url", "picture", lambda: encoded(portrait(), "PNG"), size=(512, 600), faces=1, data_url=True)
-    add("phone-50-megapixels.jpg", "picture", phone_photograph, size=(6120, 8160), faces=1, slow=True)
+    add("phone-50-megapixels.jpg", "picture", phone_photograph, size=(6144, 8192), faces=1, slow=True)
     return samples
 
 
