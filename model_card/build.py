@@ -67,7 +67,7 @@ def card_text(folder, repo_id=None):
             split=split,
             view=view,
             entry=entry,
-            weakest=sorted(entry["per_class"], key=lambda name: entry["per_class"][name]["f1"]["value"])[:2],
+            weakest=weakest_classes(entry["per_class"])[:2],
             confusions=hardest_confusions(entry["confusion_matrix"], config["label_names"]),
             figures=FIGURES,
             pretraining=[name for name in metrics["training"]["datasets"] if name not in FER_2013],
@@ -130,6 +130,12 @@ def headline(scored):
     names = [(split, view) for split, view, _ in scored]
     order = ("private_test", "public_test", "test", "validation", "unknown")
     return min(names, key=lambda name: (order.index(name[0]), list(VIEW_NAMES).index(name[1])))
+
+
+def weakest_classes(per_class):
+    """Names of the classes that occur, the lowest F1 first."""
+    occurring = [name for name, row in per_class.items() if row["support"]]
+    return sorted(occurring, key=lambda name: per_class[name]["f1"]["value"])
 
 
 def hardest_confusions(matrix, names, most=5):

@@ -26,7 +26,7 @@ from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError,
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 3  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 4  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
 SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 
@@ -102,7 +102,7 @@ def build_splits(pictures, validation_fraction, seed, limit):
     ]
     if differing:
         logger.warning("counts differ from FER-2013's: %s", ", ".join(differing))
-    positions = {name: np.flatnonzero(pictures.usage == name)[:limit] for name in counts}
+    positions = {name: limited(np.flatnonzero(pictures.usage == name), pictures.row, limit) for name in counts}
     tests = {SPLITS[name]: positions[name] for name in SPLITS if name in positions}
     if "Training" not in counts:
         logger.warning("the source holds no Training pictures: no train split, and no telling of duplicates in it")
@@ -124,6 +124,16 @@ def build_splits(pictures, validation_fraction, seed, limit):
             for name, rows in chosen.items()
         }
     )
+
+
+def limited(positions, rows, limit):
+    """The first `limit` of `positions`; evenly drawn ones where a row in the official order is not known (-1), as
+    folders are sorted by class."""
+    if not limit or limit >= len(positions):
+        return positions
+    if (rows[positions] < 0).any():
+        return positions[np.linspace(0, len(positions) - 1, limit).astype(int)]
+    return positions[:limit]
 
 
 def as_dataset(pictures, rows, in_training):

@@ -134,7 +134,9 @@ def data_beside(config):
         names += [f"whatever {Path(config.pretrained).name} was trained on"] if before is None else before
     for run in map(Path, config.teachers):
         learnt_from = stored_metrics(run).get("training", {}).get("datasets")  # of a model folder
-        names += learnt_from or data_beside(load_config(run / "train_config.yaml"))
+        if not learnt_from and (run / "train_config.yaml").is_file():
+            learnt_from = data_beside(load_config(run / "train_config.yaml"))
+        names += [f"whatever {run.name} was trained on"] if learnt_from is None else learnt_from  # a teacher's teacher
     return names
 
 

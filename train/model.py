@@ -109,8 +109,11 @@ def load_weights(model, path):
     if (file.parent / "config.json").is_file():
         pretrained = json.loads((file.parent / "config.json").read_text())["pretrained_cfg"]
         normalisation = Normalisation.averaged(pretrained)
-    if (file.parent / "metrics.json").is_file():
-        training = json.loads((file.parent / "metrics.json").read_text()).get("training", {})
+    metrics = file.parent / "metrics.json"
+    if file.name == "best.safetensors" and not metrics.is_file():  # a run's own, whose figures are in its export
+        metrics = file.parent / "export" / "metrics.json"
+    if metrics.is_file():
+        training = json.loads(metrics.read_text()).get("training", {})
         lineage = [*training.get("lineage", []), describe(training)]
     return normalisation, lineage
 

@@ -59,6 +59,7 @@ def test_the_mixed_test_folder_is_never_indexed_as_an_official_split(folder):
 
     card = rebuilt(folder, mixed)
     assert "PublicTest and PrivateTest, which the folder version mixes" in card.text
+    assert "PrivateTest has not been scored" not in card.text
     assert not card.data.eval_results
 
 
@@ -67,7 +68,13 @@ def test_the_weakest_classes_are_those_of_the_table(folder):
         for name, row in metrics["splits"]["public_test"]["single"]["per_class"].items():
             row["f1"]["value"] = {"happy": 0.11, "neutral": 0.22}.get(name, 0.9)
 
-    assert "weakest classes here are happy (F1 11.0%) and neutral (22.0%)" in rebuilt(folder, weak_happy).text
+    assert "weakest classes here are happy (F1 11.0%) and neutral (22.0%)." in rebuilt(folder, weak_happy).text
+
+    def without_happy(metrics):
+        metrics["splits"]["public_test"]["single"]["per_class"]["happy"]["support"] = 0
+
+    text = rebuilt(folder, without_happy).text
+    assert "weakest classes here are neutral (F1 22.0%) and " in text, "a class that does not occur is not weak"
 
 
 def test_the_validation_part_is_the_recipes(folder):

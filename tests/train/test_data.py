@@ -145,6 +145,9 @@ def test_numbers_in_file_names_are_rows_only_where_they_can_be(layouts, tmp_path
     for path in (tmp_path / "f").rglob("*.jpg"):
         path.rename(path.with_name(path.name.replace("_", "_9000")))  # Kaggle's have eight digits of no meaning
     assert (read_source(tmp_path / "f").row == -1).all()
+    few = load_fer2013(tmp_path / "f", limit=70, validation_fraction=0.2, cache_dir=tmp_path / "cache")
+    labels = np.concatenate([few["train"]["label"][:], few["validation"]["label"][:]])
+    assert len(labels) == 70 and len(np.unique(labels)) >= 6, "drawn over folders that are sorted by class"
 
 
 def test_private_test_is_a_split_of_its_own(layouts, tmp_path):

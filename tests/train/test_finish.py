@@ -1,6 +1,7 @@
 """What a run passes on to its card: the data that its weights learnt from, and the looks at PublicTest."""
 
 import json
+import shutil
 
 import pytest
 
@@ -41,6 +42,12 @@ def test_all_data_on_the_way_are_named(tmp_path):
         ({"teachers": (before,)}, {"FER-2013 Training", "Tiny-ImageNet"}),  # a model folder
     ):
         assert set(data_beside(TrainConfig(**options))) == names, options
+
+
+def test_a_teachers_own_teacher_may_be_gone(tmp_path):
+    taught = teacher(tmp_path / "taught", teachers=(teacher(tmp_path / "first"),))
+    shutil.rmtree(tmp_path / "first")
+    assert "whatever first was trained on" in data_beside(TrainConfig(teachers=(taught,)))
 
 
 def test_every_look_at_public_test_counts(tmp_path):

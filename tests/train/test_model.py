@@ -71,6 +71,12 @@ def test_pretrained_weights_of_other_classes_get_a_new_head(network, tmp_path):
     save_file(weights, tmp_path / "tiny.safetensors")
     loaded, _, lineage = build_model(TrainConfig(pretrained=str(tmp_path / "tiny.safetensors")), 7)
     assert lineage == ["weights of tiny.safetensors"]
+    earlier = {"lineage": ["timm/efficientnet_b2.ra_in1k from the Hub"], "epochs": 2, "date": "2026-01-01"}
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "metrics.json").write_text(json.dumps({"training": earlier}))
+    (tmp_path / "tiny.safetensors").rename(tmp_path / "best.safetensors")
+    loaded, _, lineage = build_model(TrainConfig(pretrained=str(tmp_path / "best.safetensors")), 7)
+    assert lineage[:1] == earlier["lineage"] and lineage[1].startswith("2026-01-01: 2 epochs"), "those of the run"
     assert torch.equal(loaded.blocks[3][0].conv_pw.weight, model.blocks[3][0].conv_pw.weight)
     assert loaded.classifier.weight.shape == (7, 1408)
     assert loaded.classifier.weight.std() < 0.02
