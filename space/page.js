@@ -205,15 +205,18 @@
   }
 
   /* Whoever leaves the tab, by its bar or by the menu of what does not fit there, no longer sees that pictures are sent:
-     Gradio would go on. One look at a time, after Gradio has drawn: a second click on Stop would be Start. */
+     Gradio would go on. Stop is pressed once, after Gradio has drawn: pressed again it would be Start. */
   let looking = false;
+  let pressed = false;
   function stopUnseen() {
     if (looking) return;
     looking = true;
     setTimeout(() => {
       looking = false;
-      if (document.getElementById("camera")?.checkVisibility() !== false) return;
-      document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button").click();
+      const unseen = document.getElementById("camera")?.checkVisibility() === false;
+      const stop = unseen && document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button");
+      if (stop && !pressed) stop.click();
+      pressed = unseen && (pressed || Boolean(stop));
     });
   }
   document.addEventListener("click", stopUnseen);

@@ -232,7 +232,7 @@ def main(arguments=None):
     parser.add_argument("--split", default="public_test", help="validation, public_test, private_test, ...")
     parser.add_argument("--views", nargs="+", default=["single"], choices=VIEWS, help="averaged views, named as such")
     parser.add_argument("--output", type=Path, help="JSON file for the figures; default: the folder's metrics.json")
-    parser.add_argument("--limit", type=int, help="only the first pictures of each official split; needs --output")
+    parser.add_argument("--limit", type=int, help="only so many pictures of each official split; needs --output")
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument("--cpu_threads", type=int, help="threads of a process on the CPU; default: all cores, shared")
     args = parser.parse_args(arguments)
