@@ -26,7 +26,7 @@ from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError,
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 4  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 5  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
 SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 
@@ -53,8 +53,8 @@ def load_fer2013(path, *, validation_fraction=0.125, seed=0, limit=None, split_m
     where unknown), `in_training` (an exact duplicate is in Training; false in train and validation), and
     `ferplus_votes` (ten counts) where the source has them. `test` is the folder version's mixture of PublicTest and
     PrivateTest; a source without Training has test splits alone, without `in_training`. `limit` keeps the first
-    pictures of each official split; where that leaves none for validation, there is no such split. Cached as Arrow
-    under `datasets`' own cache.
+    pictures of each official split, or evenly drawn ones where rows are unknown; where that leaves none for validation,
+    there is no such split. Cached as Arrow under `datasets`' own cache.
     Raises SourceError for data that can't be read.
     """
     options = {"fraction": validation_fraction, "seed": seed, "limit": limit, "version": CACHE_VERSION}

@@ -5,16 +5,16 @@ import logging
 import shlex
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model_card.build import build_card
 from train.agreement import check_loaders
 from train.calibration import fit_calibration
-from train.config import load_config, to_yaml
+from train.config import TrainConfig, load_config, to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
-from train.machine import commit, hardware, portable
+from train.machine import commit, hardware, launcher, portable
 from train.model import describe
 from train.score import (
     Alone,
@@ -90,23 +90,63 @@ def finish(folder, config, splits, progress, lineage, weights, score, views, pro
     building.rename(folder)
 
 
-def looks_so_far(config):
-    """How often PublicTest was scored with the weights that this run began from and with those of its teachers.
+@dataclass(frozen=True)
+class Earlier:
+    """A run before another: what metrics.json stores of its weights (None) and training ({}), where it stores that;
+    `config` is the run's own where it has to tell of the data and the runs before."""
 
-    A folder's count holds that of the runs before it, so a teacher that the weights, or another teacher, came from
-    adds nothing.
+    name: str
+    sha256: str | None
+    training: dict
+    config: TrainConfig | None
+
+
+def runs_before(config, found=None):
+    """The `Earlier` runs that the weights of a run began from and learnt from, each once.
+
+    What a run has stored holds what it took over from those before it; where it has stored nothing, as a teacher that
+    is not exported, those before it follow.
     """
-    begun = weights_folder(config)
-    teachers = [Path(run) for run in config.teachers]
-    folders = {one.resolve() for one in (begun, begun / "export", *teachers, *(one / "export" for one in teachers))}
-    runs = [training for one in folders if (training := stored_metrics(one).get("training"))]
+    found = {} if found is None else found
+    begun = [] if config.pretrained in ("none", "hub") else [(Path(config.pretrained).name, weights_folder(config))]
+    for name, folder in [*begun, *((Path(run).name, Path(run)) for run in config.teachers)]:
+        figures = next((one for one in (folder, folder / "export") if stored_metrics(one)), folder)
+        if figures.resolve() in found:
+            continue
+        metrics = stored_metrics(figures)
+        training, own = metrics.get("training", {}), folder / "train_config.yaml"
+        goes_on = load_config(own) if "datasets" not in training and own.is_file() else None
+        found[figures.resolve()] = Earlier(name, metrics.get("model", {}).get("weights_sha256"), training, goes_on)
+        if goes_on:
+            runs_before(goes_on, found)
+    return list(found.values())
 
-    def came_from(run, earlier):
-        way = [*earlier.get("lineage", []), describe(earlier)]
-        return run.get("lineage", [])[: len(way)] == way
 
-    latest = [one for one in runs if not any(came_from(other, one) for other in runs)]
-    return sum(one.get("public_test_looks", 0) for one in latest)
+def looks_so_far(config):
+    """How often PublicTest was scored with the weights that this run began from, with those of its teachers, and with
+    those before them.
+
+    A run's count holds that of the runs before it, so one that another came from or learnt from adds nothing, nor does
+    a copy of its folder. Not told, and so counted twice: looks at a teacher of a run that is not exported, where
+    another run that learnt from that one holds them too.
+    """
+    runs = [one for one in runs_before(config) if one.training]
+    copies = {one.sha256: one for one in sorted(runs, key=looks_at) if one.sha256}  # the most looks of each
+    runs = [one for one in runs if copies.get(one.sha256, one) is one]
+    return sum(looks_at(one) for one in runs if not any(came_from(other, one) for other in runs))
+
+
+def looks_at(run):
+    return run.training.get("public_test_looks", 0)
+
+
+def came_from(run, earlier):
+    """Whether the lineage of `run` tells that it began from the weights of `earlier` or, by their sum, learnt from
+    them."""
+    lineage = run.training.get("lineage", [])
+    way = [*earlier.training.get("lineage", []), describe(earlier.training)]
+    learnt = earlier.sha256 and any(f"weights sha256 {earlier.sha256[:12]}" in step for step in lineage)
+    return lineage[: len(way)] == way or bool(learnt)
 
 
 def without_folders(config):
@@ -123,30 +163,26 @@ def weights_folder(config):
 
 def data_beside(config):
     """Names of the data beyond FER-2013's own labels that the weights of a run have learnt from, in any way."""
-    names = ["FER+ votes"] if config.ferplus_weight else []
-    if config.pretrained == "hub":
-        names.append("ImageNet")  # all of timm's weights of EfficientNet
-    elif config.pretrained != "none":
-        folder = weights_folder(config)
-        before = stored_metrics(folder).get("training", {}).get("datasets")
-        if not before and (folder / "train_config.yaml").is_file():  # a run's own weights
-            before = data_beside(load_config(folder / "train_config.yaml"))
-        names += [f"whatever {Path(config.pretrained).name} was trained on"] if before is None else before
-    for run in map(Path, config.teachers):
-        learnt_from = stored_metrics(run).get("training", {}).get("datasets")  # of a model folder
-        if not learnt_from and (run / "train_config.yaml").is_file():
-            learnt_from = data_beside(load_config(run / "train_config.yaml"))
-        names += [f"whatever {run.name} was trained on"] if learnt_from is None else learnt_from  # a teacher's teacher
+    names = data_of(config)
+    for run in runs_before(config):
+        whatever = data_of(run.config) if run.config else [f"whatever {run.name} was trained on"]
+        names += run.training.get("datasets", whatever)
     return names
+
+
+def data_of(config):
+    """What a run itself brings in."""
+    names = ["FER+ votes"] if config.ferplus_weight else []
+    return [*names, "ImageNet"] if config.pretrained == "hub" else names  # all of timm's weights of EfficientNet
 
 
 def describe_run(config, progress, lineage, looks, process, script=("train/train.py",)):
     """The `training` part of metrics.json; `script` is what `accelerate launch` was given before the flags."""
+    arguments = [one for one in sys.argv[1:] if one != "--resume"]  # a run that was resumed is the run that was begun
     return {
         "seed": config.seed,
         "commit": commit(),
-        # a run that was resumed is the run that was begun
-        "command": shlex.join(["accelerate", "launch", *script, *portable(a for a in sys.argv[1:] if a != "--resume")]),
+        "command": shlex.join([*launcher(process.device), *script, *portable(arguments)]),
         "date": datetime.date.today().isoformat(),
         "hardware": hardware(process.device, process.num_processes),
         "seconds": round(progress.seconds, 1),

@@ -26,6 +26,20 @@ def hardware(device, processes=1):
     return f"{shared}{os.cpu_count()} cores of {model} ({vectors})"
 
 
+def launcher(device):
+    """The words that start a script in as many processes as this one's launch has, on devices like `device`."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))  # set by `accelerate launch` where there are several
+    machines = processes // int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    words = ["accelerate", "launch"]
+    if processes > 1:
+        words.append("--multi_gpu")  # on CPUs too: without it one process starts
+    if machines > 1:
+        words += ["--num_machines", str(machines)]
+    if processes > 1 or device.type == "cuda":  # without a number it takes all GPUs that it sees
+        words += ["--num_processes", str(processes)]
+    return ["ACCELERATE_USE_CPU=true", *words] if processes > 1 and device.type == "cpu" else words
+
+
 def commit():
     """The repository's commit, with "+" where files differ from it; None outside of a checkout."""
     root = Path(__file__).resolve().parent.parent

@@ -38,7 +38,7 @@ from model_card.build import CardError, build_card
 from train.calibration import Calibration
 from train.checkpoint import write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
-from train.machine import hardware, portable
+from train.machine import hardware, launcher, portable
 from train.metrics import evaluate_probabilities
 
 VIEWS = ("single", "flip", "ten_crop")
@@ -141,7 +141,7 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
         entries[view] = entry | {
             "data_fingerprint": fingerprint(split),
             "weights_sha256": weights_sha256(folder),
-            "command": command_line(),
+            "command": command_line(process.device),
             "date": datetime.date.today().isoformat(),
             "hardware": hardware(process.device, process.num_processes),
         }
@@ -169,12 +169,12 @@ def check_validation(folder, split):
         )
 
 
-def command_line():
+def command_line(device):
     """How the figures are had again; scored at the end of a training run they are those of this script too."""
     program = Path(sys.argv[0])
     if program.name not in ("train.py", "score.py"):
         return shlex.join(portable(sys.argv))
-    return shlex.join(["accelerate", "launch", f"train/{program.name}", *portable(sys.argv[1:])])
+    return shlex.join([*launcher(device), f"train/{program.name}", *portable(sys.argv[1:])])
 
 
 def weights_sha256(folder):
@@ -225,6 +225,15 @@ def table(entry, title):
     return "\n".join(lines)
 
 
+def limit_note(splits, name, limit):
+    """What --limit left of a split, for the table's title; nothing where that is the whole split."""
+    parts = ("train", "validation") if name in ("train", "validation") else (name,)  # of one official split
+    if not limit or sum(len(splits[one]) for one in parts if one in splits) < limit:
+        return ""
+    what = f"{limit} drawn evenly" if min(splits[name]["row"][:]) < 0 else f"first {limit}"  # see train/data.py
+    return f", {what} of Training" if len(parts) > 1 else f", {what}"
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
@@ -258,10 +267,9 @@ def main(arguments=None):
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"train/score.py: {error}")
     if process.is_main_process:
+        note = limit_note(splits, args.split, args.limit)
         for view, entry in entries.items():
-            print(
-                table(entry, f"{args.model} on {args.split}, {view}" + (f", first {args.limit}" if args.limit else ""))
-            )
+            print(table(entry, f"{args.model} on {args.split}, {view}{note}"))
         if args.output:
             text = json.dumps({args.split: entries}, indent=1) + "\n"
             write_atomically(args.output, lambda path: path.write_text(text))

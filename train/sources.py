@@ -135,10 +135,9 @@ def read_csv(path):
         if values.min() < 0 or values.max() > 255:
             raise SourceError(f"{where}: a pixel of {values[(values < 0) | (values > 255)][0]}, expected 0 to 255")
         images[number], labels[number] = values.reshape(SIZE, SIZE), int(emotion)
+    pictures = Pictures(images, labels, table["Usage"].str.strip().to_numpy(str), np.arange(len(table)))
     beside = path.with_name("fer2013new.csv")
-    votes = read_ferplus(beside, len(table)) if beside.is_file() else None
-    usage = table["Usage"].str.strip().to_numpy(str)
-    return Pictures(images, labels, usage, np.arange(len(table)), votes)
+    return join_ferplus(pictures, beside) if beside.is_file() else pictures
 
 
 FERPLUS_NAMES = (
@@ -150,28 +149,42 @@ def join_ferplus(pictures, path):
     """`pictures` with the votes of FER+'s fer2013new.csv at `path`, joined by the challenge's row numbers."""
     if (pictures.row < 0).any():
         raise SourceError(f"{path}: FER+ is joined by row, and these pictures do not tell their rows in fer2013.csv")
-    votes = read_ferplus(Path(path))
-    if pictures.row.max() >= len(votes):
-        raise SourceError(f"{path}: {len(votes)} rows, but the pictures' rows go to {pictures.row.max()}")
+    votes, usage = read_ferplus(Path(path))
+    length = pictures.row.max(initial=-1) + 1
+    if length > len(votes):
+        raise SourceError(f"{path}: {len(votes)} rows, but the pictures' rows go to {length}")
+    said = usage[pictures.row]
+    mixed = (pictures.usage == MIXED_TEST) & np.isin(said, USAGES[1:])
+    wrong = np.flatnonzero((said != pictures.usage) & ~mixed)
+    if len(wrong):
+        first = wrong[np.argmin(pictures.row[wrong])]
+        raise SourceError(
+            f"{path} row {pictures.row[first] + 1}: Usage {said[first]}, but that row's picture is of"
+            f" {pictures.usage[first]}; FER+ is joined by row, so both need fer2013.csv's rows in their order"
+        )
+    # whole splits may be missing at the end; a CSV that lacks some rows of its last one may have lost any of them
+    if length == len(pictures.row) and np.isin(usage[length:], pictures.usage).any():
+        raise SourceError(
+            f"{path} row {length + 1}: Usage {usage[length]}, but the pictures end before; FER+ is joined by row, and"
+            " which pictures of that split are missing can't be told: give all of them, --limit takes a part"
+        )
     return replace(pictures, votes=votes[pictures.row])
 
 
-def read_ferplus(path, length=None):
-    """int64 [n, 10] votes of FER+'s fer2013new.csv. Raises SourceError where it is not of `length` rows."""
+def read_ferplus(path):
+    """(int64 [n, 10] votes, str [n] of USAGES) of FER+'s fer2013new.csv."""
     try:
         table = pd.read_csv(path)
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: not a readable CSV: {error}") from None
-    missing = [name for name in FERPLUS_NAMES if name not in table.columns]
+    missing = [name for name in ("Usage", *FERPLUS_NAMES) if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    if length is not None and len(table) != length:
-        raise SourceError(f"{path}: {len(table)} rows for {length} pictures; they are joined by row")
     votes = table[list(FERPLUS_NAMES)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     wrong = ~((votes >= 0) & (votes == np.floor(votes))).all(1)
     if wrong.any():
         raise SourceError(f"{path} row {np.flatnonzero(wrong)[0] + 1}: votes are whole numbers from 0")
-    return votes.astype(np.int64)
+    return votes.astype(np.int64), table["Usage"].astype(str).str.strip().to_numpy(str)
 
 
 def read_parquet(files):

@@ -95,8 +95,11 @@ def weights_file(folder):
 def origin(run, config):
     """What a teacher's weights are, for the lineage of its students."""
     if weights_file(run).name == "model.safetensors":  # a model folder has a lineage of its own
-        return f"at {config.input_size} px, weights sha256 {weights_sha256(run)[:12]}"
-    return f"{sum(config.epochs)} epochs at {config.input_size} px{beginning(config)}, seed {config.seed}"
+        text = f"at {config.input_size} px, weights sha256 {weights_sha256(run)[:12]}"
+    else:
+        text = f"{sum(config.epochs)} epochs at {config.input_size} px{beginning(config)}, seed {config.seed}"
+    names = " and ".join(Path(one).name for one in config.teachers)
+    return f"{text}, itself taught by {names}" if names else text
 
 
 def beginning(config):

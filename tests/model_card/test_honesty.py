@@ -77,6 +77,22 @@ def test_the_weakest_classes_are_those_of_the_table(folder):
     assert "weakest classes here are neutral (F1 22.0%) and " in text, "a class that does not occur is not weak"
 
 
+@pytest.mark.parametrize("sharpness", [None, 1.0, 1.5])
+def test_what_calibration_was_fitted_for_is_said_where_the_error_rose(sharpness, folder):
+    def risen(metrics):
+        metrics["splits"]["public_test"]["single"] |= {
+            "expected_calibration_error": 0.05,
+            "expected_calibration_error_before": 0.04,
+        }
+        if sharpness is not None:
+            metrics["calibration"]["sharpness"] = sharpness
+
+    text = rebuilt(folder, risen).text
+    sharp = sharpness is not None and sharpness > 1
+    assert ("Calibration lowers the loss on validation, which it is fitted for" in text) != sharp
+    assert ("the offsets give up some likelihood for answers about as frequent as labels" in text) == sharp
+
+
 def test_the_validation_part_is_the_recipes(folder):
     recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"validation_fraction": 0.2}
     (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe))

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.train.conftest import LIMIT
 from train.data import LABEL_NAMES, load_fer2013
-from train.sources import FERPLUS_NAMES, SourceError, read_ferplus, read_source
+from train.sources import FERPLUS_NAMES, Pictures, SourceError, join_ferplus, read_ferplus, read_source
 
 PIXELS = " ".join(["7"] * 2304)
 
@@ -84,11 +84,65 @@ def test_a_bad_parquet_is_refused_by_file_and_row(spoil, said, shared_data, tmp_
 
 @pytest.mark.parametrize(("vote", "said"), [("x", "row 2"), (-1, "row 2"), (2.5, "row 2"), (None, "row 2")])
 def test_votes_that_are_none_are_refused_by_file_and_row(vote, said, tmp_path):
-    table = pd.DataFrame(np.ones((3, 10), int), columns=FERPLUS_NAMES).astype(object)
+    table = pd.DataFrame(np.ones((3, 10), int), columns=FERPLUS_NAMES).astype(object).assign(Usage="Training")
     table.loc[1, "fear"] = vote
     table.to_csv(tmp_path / "votes.csv", index=False)
     with pytest.raises(SourceError, match=rf"votes\.csv {said}: votes are whole numbers"):
         read_ferplus(tmp_path / "votes.csv")
+
+
+SPLITS = ["Training"] * 4 + ["PublicTest"] * 2 + ["PrivateTest"] * 2  # of a small FER-2013, in the challenge's order
+
+
+def pictures_of(usage, row=None):
+    row = np.arange(len(usage)) if row is None else np.array(row)
+    return Pictures(np.zeros((len(usage), 48, 48), np.uint8), np.zeros(len(usage), int), np.array(usage), row)
+
+
+def votes_of(usage, path):
+    """A fer2013new.csv of one vote a row for "neutral", as many as the row's number."""
+    table = pd.DataFrame(0, index=range(len(usage)), columns=["Usage", *FERPLUS_NAMES])
+    table.assign(Usage=usage, neutral=range(len(usage))).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("pictures", "rows"),
+    [
+        (pictures_of(SPLITS), range(8)),
+        (pictures_of(SPLITS[:6]), range(6)),  # a CSV without PrivateTest
+        (pictures_of(SPLITS[:4]), range(4)),
+        (pictures_of(["Training", "PublicTest"], [2, 5]), [2, 5]),  # pictures that know their rows
+        (pictures_of(["Training", "Test", "Test"], [2, 5, 6]), [2, 5, 6]),  # the mixed test folder
+    ],
+)
+def test_votes_join_pictures_whose_rows_are_of_the_same_split(pictures, rows, tmp_path):
+    joined = join_ferplus(pictures, votes_of(SPLITS, tmp_path / "votes.csv"))
+    assert joined.votes[:, 0].tolist() == list(rows)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "said"),
+    [
+        (pictures_of(SPLITS[:3] + SPLITS[4:]), "row 4: Usage Training, but that row's picture is of PublicTest"),
+        (pictures_of(SPLITS[4:6]), "row 1: Usage Training, but that row's picture is of PublicTest"),
+        (pictures_of(["Training", "Test"], [4, 2]), "row 3: Usage Training, but that row's picture is of Test"),
+        (pictures_of(SPLITS[:3]), "row 4: Usage Training, but the pictures end before"),
+        (pictures_of(SPLITS[:5]), "row 6: Usage PublicTest, but the pictures end before"),
+    ],
+)
+def test_votes_of_other_pictures_are_refused_by_row(pictures, said, tmp_path):
+    with pytest.raises(SourceError, match=rf"votes\.csv {said}"):
+        join_ferplus(pictures, votes_of(SPLITS, tmp_path / "votes.csv"))
+
+
+def test_votes_that_were_shuffled_or_do_not_tell_their_split_are_refused(tmp_path):
+    votes = votes_of([*SPLITS[:3], SPLITS[7], *SPLITS[4:7], SPLITS[3]], tmp_path / "votes.csv")
+    with pytest.raises(SourceError, match=r"votes\.csv row 4: Usage PrivateTest, .* of Training; FER\+ is joined"):
+        join_ferplus(pictures_of(SPLITS), votes)
+    pd.read_csv(votes).drop(columns="Usage").to_csv(votes, index=False)
+    with pytest.raises(SourceError, match="no column Usage"):
+        join_ferplus(pictures_of(SPLITS), votes)
 
 
 def test_what_is_wrong_within_a_zip_is_named_in_it(tmp_path):

@@ -80,12 +80,13 @@ def test_ferplus_votes_beside_the_csv_are_joined_by_row(layouts, tmp_path):
     shutil.copy(layouts["csv"], tmp_path / "fer2013.csv")
     names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
     votes = np.random.default_rng(0).integers(0, 5, (2 * LIMIT, 10))
-    pd.DataFrame(votes, columns=names).assign(Usage="x").to_csv(tmp_path / "fer2013new.csv", index=False)
+    table = pd.DataFrame(votes, columns=names).assign(Usage=pd.read_csv(layouts["csv"])["Usage"])
+    table.to_csv(tmp_path / "fer2013new.csv", index=False)
     splits = load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
     rows = splits["train"]["row"][:]
     assert as_arrays(splits["train"]).votes.tolist() == votes[rows].tolist()
-    pd.DataFrame(votes[:7], columns=names).to_csv(tmp_path / "fer2013new.csv", index=False)
-    with pytest.raises(SourceError, match=r"fer2013new\.csv: 7 rows for 600 pictures"):
+    table[:7].to_csv(tmp_path / "fer2013new.csv", index=False)
+    with pytest.raises(SourceError, match=r"fer2013new\.csv: 7 rows, but the pictures' rows go to 600"):
         load_fer2013(tmp_path / "fer2013.csv", cache_dir=tmp_path / "cache")
 
 
@@ -171,8 +172,9 @@ def test_a_source_of_test_pictures_alone_is_read_but_not_trained_on(layouts, rep
 
 
 def test_ferplus_votes_join_by_row_from_a_file_anywhere(layouts, reference, shared_data, tmp_path):
-    votes = np.tile(np.arange(len(pd.read_csv(layouts["csv"], usecols=["Usage"])))[:, None] % 11, (1, 10))
-    table = pd.DataFrame(votes, columns=FERPLUS_NAMES)
+    usage = pd.read_csv(layouts["csv"], usecols=["Usage"])["Usage"]
+    votes = np.tile(np.arange(len(usage))[:, None] % 11, (1, 10))
+    table = pd.DataFrame(votes, columns=FERPLUS_NAMES).assign(Usage=usage)
     table.to_csv(tmp_path / "votes.csv", index=False)
     for layout in ("csv", "parquet"):
         options = {"ferplus": tmp_path / "votes.csv", "cache_dir": tmp_path / layout, "limit": LIMIT}

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from train.config import TrainConfig, to_yaml
-from train.finish import data_beside, looks_so_far, without_folders
-from train.machine import portable
+from train.finish import data_beside, describe_run, looks_so_far, without_folders
+from train.machine import launcher, portable
 from train.model import describe
+from train.progress import Progress
 from train.score import store
 
 
@@ -77,6 +81,43 @@ def test_looks_at_what_the_weights_came_from_count_once(tmp_path):
     assert looks_so_far(TrainConfig(pretrained=second, teachers=(first, beside))) == 8
 
 
+def with_weights(path, sha256, **training):
+    """A model folder that says which weights it holds."""
+    folder(path, datasets=["FER-2013 Training"], **training)
+    stored = json.loads((path / "metrics.json").read_text()) | {"model": {"weights_sha256": sha256}}
+    (path / "metrics.json").write_text(json.dumps(stored))
+    return str(path)
+
+
+def test_looks_at_a_teachers_own_teachers_count_once(tmp_path):
+    first = folder(tmp_path / "first", public_test_looks=2, datasets=["FER-2013 Training", "ImageNet"])
+    small = teacher(tmp_path / "small", teachers=(first,))  # not exported: it stores no figures
+    beside = teacher(tmp_path / "beside", pretrained=first, teachers=(small,))
+    for taught_by in ((small,), (beside,), (small, beside, first)):
+        config = TrainConfig(teachers=taught_by)
+        assert looks_so_far(config) == 2, taught_by
+        assert set(data_beside(config)) == {"FER-2013 Training", "ImageNet"}, taught_by
+
+
+def test_looks_at_a_teacher_or_a_copy_that_another_run_tells_of_count_once(tmp_path):
+    first = with_weights(tmp_path / "first", "a" * 64, public_test_looks=2)
+    copy = with_weights(tmp_path / "copy", "a" * 64, public_test_looks=3)
+    line = f"taught by first: efficientnet_b2, at 64 px, weights sha256 {'a' * 12}, itself taught by other"
+    student = with_weights(tmp_path / "student", "b" * 64, public_test_looks=4, lineage=[line])
+    assert looks_so_far(TrainConfig(teachers=(first, copy))) == 3
+    assert looks_so_far(TrainConfig(pretrained=student, teachers=(first,))) == 4
+    other = with_weights(tmp_path / "other", "c" * 64, public_test_looks=1)
+    assert looks_so_far(TrainConfig(pretrained=student, teachers=(first, other))) == 5
+
+
+def test_runs_that_name_each_other_end(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    teacher(one, teachers=(str(two),), ferplus_weight=0.1)
+    teacher(two, teachers=(str(one),), pretrained="hub")
+    config = TrainConfig(teachers=(str(one),))
+    assert looks_so_far(config) == 0 and set(data_beside(config)) == {"FER+ votes", "ImageNet"}
+
+
 def test_looks_at_a_run_count_where_its_best_weights_go_on(tmp_path):
     folder(tmp_path / "run" / "export", public_test_looks=2)
     (tmp_path / "run" / "best.safetensors").touch()
@@ -90,6 +131,33 @@ def test_folders_of_the_machine_stay_on_it():
     arguments = ["--data=/content/fer2013", "--output", "/tmp/x", "--teachers", "[/work/runs/a, 'runs/b']", "1/2"]
     assert portable(arguments) == ["--data=fer2013", "--output", "x", "--teachers", "[a, 'runs/b']", "1/2"]
     assert portable(["https://huggingface.co/user/name"]) == ["https://huggingface.co/user/name"]
+
+
+@pytest.mark.parametrize(
+    ("device", "processes", "on_this_machine", "words"),
+    [
+        ("cpu", 1, 1, "accelerate launch"),
+        ("cuda", 1, 1, "accelerate launch --num_processes 1"),
+        ("cuda", 4, 4, "accelerate launch --multi_gpu --num_processes 4"),
+        ("cuda", 8, 4, "accelerate launch --multi_gpu --num_machines 2 --num_processes 8"),
+        ("cpu", 2, 2, "ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2"),
+    ],
+)
+def test_the_command_starts_as_many_processes(device, processes, on_this_machine, words, monkeypatch):
+    for name, number in (("WORLD_SIZE", processes), ("LOCAL_WORLD_SIZE", on_this_machine)):
+        monkeypatch.delenv(name, raising=False)
+        if processes > 1:
+            monkeypatch.setenv(name, str(number))
+    assert " ".join(launcher(torch.device(device))) == words
+
+
+def test_the_runs_own_command_tells_of_its_processes(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    monkeypatch.setattr(sys, "argv", ["train/train.py", "--data", "/my/fer2013", "--resume"])
+    process = SimpleNamespace(device=torch.device("cpu"), num_processes=2)
+    command = describe_run(TrainConfig(), Progress(), [], 0, process)["command"]
+    assert command.endswith("launch --multi_gpu --num_processes 2 train/train.py --data fer2013")
 
 
 @pytest.mark.parametrize(("split", "looks"), [("private_test", 1), ("test", 2), ("unknown", 1)])

@@ -5,11 +5,12 @@ import subprocess
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from PIL import Image
 
 from tests.train.several import command
-from train.data import as_arrays, fingerprint, load_fer2013
-from train.score import check_validation, load_model, main, picture_views, predict, store, stored_metrics
+from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013
+from train.score import check_validation, limit_note, load_model, main, picture_views, predict, store, stored_metrics
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,8 @@ def test_one_and_two_processes_give_the_figures_of_a_plain_loop(score, model_fol
         assert "61 pictures" in done.stdout and "first 61" in done.stdout and "disgust" in done.stdout
     changing = ("command", "date", "hardware")
     assert entries[1]["hardware"] == "2 processes on " + entries[0]["hardware"]
+    assert "launch --multi_gpu --num_processes 2 train/score.py --model" in entries[1]["command"]
+    assert entries[0]["command"].startswith("accelerate launch train/score.py --model")
     one, two = ({k: v for k, v in entry.items() if k not in changing} for entry in entries)
     assert one["confusion_matrix"] == two["confusion_matrix"]
     assert one["negative_log_likelihood"] == pytest.approx(two["negative_log_likelihood"], abs=1e-6)
@@ -87,6 +90,27 @@ def test_logits_of_views_are_those_of_the_pictures(model_folder):
     assert flip.shape == (3, 2, 7)
     assert flip[:, 0] == pytest.approx(predict(model, transform, images)[:, 0], abs=1e-3)
     assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-3)
+
+
+def test_a_folders_part_is_said_to_be_drawn_evenly(model_folder, tmp_path, capsys):
+    """Whose file names tell no rows: its first pictures would be those of one class."""
+    noise = np.random.default_rng(0).integers(0, 256, (28, 48, 48), np.uint8)
+    places = [(part, label, number) for part in ("train", "test") for label in LABEL_NAMES for number in "ab"]
+    for picture, (part, label, number) in zip(noise, places, strict=True):
+        (tmp_path / "f" / part / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "f" / part / label / f"{number}.png")
+    called = ["--model", model_folder, "--data", tmp_path / "f", "--split", "test", "--output", tmp_path / "x.json"]
+    main([*map(str, called), "--cpu_threads", "1", "--limit", "9"])
+    assert "test, single, 9 drawn evenly: 9 pictures" in capsys.readouterr().out
+
+
+def test_what_a_limit_left_is_said_as_it_is():
+    known = {"train": range(40), "validation": range(10), "public_test": range(50)}
+    splits = {name: Dataset.from_dict({"row": list(rows)}) for name, rows in known.items()}
+    assert limit_note(splits, "public_test", 50) == ", first 50"
+    assert limit_note(splits, "validation", 50) == ", first 50 of Training"
+    assert [limit_note(splits, name, 51) for name in splits] == ["", "", ""], "that is all of them"
+    assert limit_note(splits, "public_test", None) == ""
 
 
 @pytest.mark.parametrize(

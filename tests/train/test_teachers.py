@@ -66,6 +66,11 @@ def test_teachers_average_their_probabilities_at_their_own_size(tmp_path):
     assert "taught by a: fer_resnet9, 1.4M parameters" in teachers.lineage[0] and "weights" not in teachers.lineage[0]
     assert "at 48 px from the weights of earlier, seed 0" in teachers.lineage[1]
 
+    finished_run(tmp_path / "c", 2, teachers=(str(tmp_path / "a"), "/runs/b/export"))
+    taught = Teachers([tmp_path / "c"], 7).lineage[0]
+    assert taught.endswith("at 48 px, seed 0, itself taught by a and export"), "a teacher's own teachers"
+    assert "itself" not in "".join(teachers.lineage)
+
 
 def test_teachers_are_scored_each_and_averaged_and_with_the_mirror_image(tmp_path):
     networks = [finished_run(tmp_path / name, seed) for seed, name in enumerate("ab")]
@@ -124,7 +129,8 @@ def test_a_model_folder_teaches_what_it_answers(tmp_path):
     torch.testing.assert_close(teachers(grey), expected, atol=5e-3, rtol=0)
     digest = weights_sha256(folder)[:12]
     said = f"taught by model: efficientnet_b2, 7.7M parameters, at {size} px, weights sha256 {digest}"
-    assert teachers.lineage == [said]
+    own = " and ".join(load_config(folder / "train_config.yaml").teachers)
+    assert teachers.lineage == [f"{said}, itself taught by {own}" if own else said]
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path):
