@@ -6,8 +6,9 @@ from html import escape
 from space.analysis import Analyzer
 from space.classifier import ModelConfig
 from space.detectors import HaarCascade
+from space.limits import LIMITS
 from space.model_source import ModelSource
-from space.text import emotion_name, say
+from space.text import duration, emotion_name, say
 
 SPLITS = ("public_test", "private_test", "test", "validation")
 VIEWS = ("single", "flip", "ten_crop")
@@ -185,9 +186,11 @@ def head_html(analyzer: Analyzer, language):
     if analyzer.source.in_place_of:
         sentences.append(say(language, "fallback_model", model=analyzer.source.in_place_of))
     banner = "".join(f'<p class="fer-banner" role="status">{escape(sentence)}</p>' for sentence in sentences)
-    title, tagline = (escape(say(language, key)) for key in ("title", "tagline"))
-    return f"<header><h1>{MARK}{title}</h1><p>{tagline}</p>{banner}</header>"
+    classes, kept = len(analyzer.classifier.label_names), duration(language, LIMITS.upload_seconds)
+    tagline = escape(say(language, "tagline", classes=classes, duration=kept))
+    return f"<header><h1>{MARK}{escape(say(language, 'title'))}</h1><p>{tagline}</p>{banner}</header>"
 
 
 def foot_html(language):
-    return f"<p>{escape(say(language, 'misuse'))} {escape(say(language, 'privacy'))}</p>"
+    privacy = say(language, "privacy", duration=duration(language, LIMITS.upload_seconds))
+    return f"<p>{escape(say(language, 'misuse'))} {escape(privacy)}</p>"

@@ -13,25 +13,38 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import HTTPException
-from gradio import processing_utils, route_utils, state_holder, utils
+from gradio import processing_utils, route_utils, routes, state_holder, utils
+from jinja2 import ChoiceLoader, DictLoader
 
 from space.limits import LIMITS
 from space.memory import return_free_memory
+from space.picture_input import language_of
 from space.rates import Rate
 from space.text import preferred_language, say
 
 BUSY_SECONDS = 10  # what a refused program is told to wait
 ARRIVING = set()  # parsers of uploads that are under way
 UNREAD = 4  # sessions whose answers are kept until somebody fetches them, for each place in the queue
+FRONT_PAGE = "frontend/index.html"
+ONE_LANGUAGE = """<script>
+  (() => { /* before Gradio's own scripts: this is where it looks for its language */
+    const ours = "{{ our_language(request) }}";
+    const tag = navigator.languages.find((tag) => tag.split("-")[0].toLowerCase() === ours) ?? ours;
+    Object.defineProperty(navigator, "language", { value: tag, configurable: true });
+    Object.defineProperty(navigator, "languages", { value: [tag], configurable: true });
+  })();
+</script>"""
 
 
 def apply():
-    """Nothing is fetched for visitors, kept of them in memory, or left on the disk where they break off."""
+    """Nothing is fetched for visitors, kept of them in memory, or left on the disk where they break off; and the page
+    speaks one language."""
     own_upload_folder()
     processing_utils.async_ssrf_protected_download = fetch_nothing
     state_holder.SessionState._update_value_in_config = keep_no_value
     state_holder.SessionState.__init__ = forgetting_soon(state_holder.SessionState.__init__)
     route_utils.GradioMultiPartParser.parse = leaving_nothing(route_utils.GradioMultiPartParser.parse)
+    speak_one_language(routes.templates.env)
     if "SPACE_ID" in os.environ:
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # there we read X-Forwarded-For ourselves
     else:
@@ -81,6 +94,18 @@ def leaving_nothing(parse):
             ARRIVING.discard(parser)
 
     return parse_or_remove
+
+
+def speak_one_language(templates):
+    """Gradio has words in thirty languages: those of the page become the one that ours are in for the same browser.
+
+    `launch(head=…)` would come too late, after Gradio has chosen.
+    """
+    templates.globals["our_language"] = language_of
+    page = templates.loader.get_source(templates, FRONT_PAGE)[0]
+    page = page.replace('lang="en"', 'lang="{{ our_language(request) }}"', 1)
+    page = page.replace("<head>", f"<head>{ONE_LANGUAGE}", 1)
+    templates.loader = ChoiceLoader([DictLoader({FRONT_PAGE: page}), templates.loader])
 
 
 class RecentlyUsed(utils.LRUCache):

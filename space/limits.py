@@ -43,7 +43,7 @@ class Limits:
     stall_seconds: float = 30.0
     """How long a request's body may stand still on its way."""
     upload_seconds: int = 120
-    """How long an upload is kept, and some ten seconds; what is asked later finds it gone."""
+    """How long an upload is kept, and some ten seconds; what is asked later finds it gone. The page names it."""
     session_requests_per_minute: int = 120
     """Questions of one session (one open page, one program): two pictures a second."""
     address_requests_per_minute: int = 600

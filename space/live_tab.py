@@ -10,24 +10,27 @@ from space.limits import LIMITS
 from space.live import LiveSession, live_step
 from space.picture_input import language_of, picture_input
 from space.result_html import message_html
-from space.text import Refusal, say
+from space.text import Refusal, duration, say
 
 EVERY_SECONDS = 0.066  # 15 pictures a second; the server takes the newest and drops what it can't keep up with
 CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": "user"}}
 
 
-def notice_html(language):
+def notice_html(language, classes):
+    """What is done with the camera's pictures; `classes` is how many expressions the model knows."""
+    values = {"classes": classes, "duration": duration(language, LIMITS.state_seconds)}
     points = "".join(
-        f"<li>{escape(say(language, f'notice_{key}'))}</li>" for key in ("computed", "stored", "meaning", "law")
+        f"<li>{escape(say(language, f'notice_{key}', **values))}</li>"
+        for key in ("computed", "stored", "meaning", "law")
     )
     return f'<section class="fer-notice"><h2>{escape(say(language, "notice_title"))}</h2><ul>{points}</ul></section>'
 
 
-def consent_html(language):
+def consent_html(language, classes):
     """The same notice for `space/page.js`, which shows it before any camera starts, the photo tab's too."""
     words = {"accept": "notice_accept", "cancel": "notice_cancel", "allow": "camera_allow"}
     data = " ".join(f'data-{name}="{escape(say(language, key))}"' for name, key in words.items())
-    return f'<div id="fer-consent" hidden {data}>{notice_html(language)}</div>'
+    return f'<div id="fer-consent" hidden {data}>{notice_html(language, classes)}</div>'
 
 
 def build(analyzer: Analyzer, i18n):
@@ -47,7 +50,9 @@ def build(analyzer: Analyzer, i18n):
             return message_html(refusal.in_language(language), "fer-error"), session
 
     with gr.Column(elem_id="notice-column") as before:
-        notice = gr.HTML(notice_html("en"), elem_id="notice", apply_default_css=False)
+        notice = gr.HTML(
+            notice_html("en", len(analyzer.classifier.label_names)), elem_id="notice", apply_default_css=False
+        )
         accepted = gr.Button(i18n("notice_accept"), variant="primary", elem_id="accept")
     with gr.Column(visible=False, elem_id="live-column") as after, gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):

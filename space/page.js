@@ -111,6 +111,13 @@
     })));
   }
 
+  async function saveDrawn(result, answer) {
+    const blob = await drawn(result, answer);
+    const note = result.querySelector(".fer-save-note");
+    note.textContent = blob ? "" : note.dataset.failed;
+    if (blob) save("faces.png", blob);
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".fer-save, .fer-seek, #accept");
     if (!button) return;
@@ -125,7 +132,7 @@
     const answer = JSON.parse(result.dataset.result);
     if (button.dataset.kind === "json") save("faces.json", new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" }));
     if (button.dataset.kind === "csv") save("faces.csv", new Blob([csv(answer)], { type: "text/csv" }));
-    if (button.dataset.kind === "png") drawn(result, answer).then((blob) => blob && save("faces.png", blob));
+    if (button.dataset.kind === "png") saveDrawn(result, answer);
   });
 
   /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it, after which it has no input for a file. */

@@ -32,6 +32,7 @@ def build_page(analyzer: Analyzer):
     """(`gr.Blocks`, `gr.I18n`) of the whole app, not yet served."""
     prepare_mcp()
     i18n = gr.I18n(**languages())
+    classes = len(analyzer.classifier.label_names)
 
     def greet(request: gr.Request):
         language = language_of(request)
@@ -43,8 +44,8 @@ def build_page(analyzer: Analyzer):
         ]
         return (
             head_html(analyzer, language),
-            foot_html(language) + live_tab.consent_html(language),
-            live_tab.notice_html(language),
+            foot_html(language) + live_tab.consent_html(language, classes),
+            live_tab.notice_html(language, classes),
             about_html(analyzer, language, url),
             *map(message_html, messages),
         )
@@ -64,7 +65,7 @@ def build_page(analyzer: Analyzer):
                 gallery = batch_tab.build(analyzer, i18n)
             with gr.Tab(i18n("tab_about"), id="about", elem_id="tab-about"):
                 about = gr.HTML(elem_id="about", apply_default_css=False)
-        foot = gr.HTML(foot_html("en") + live_tab.consent_html("en"), elem_id="foot", apply_default_css=False)
+        foot = gr.HTML(foot_html("en") + live_tab.consent_html("en", classes), elem_id="foot", apply_default_css=False)
 
         async def leave(request: gr.Request):
             """End the streams of a closed tab: Gradio would hold their places until their turn is over."""

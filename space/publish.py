@@ -16,15 +16,19 @@ import contextlib
 import importlib.metadata
 import logging
 import sys
+import tempfile
 from pathlib import Path
 
 from huggingface_hub import HfApi, SpaceCardData
 from huggingface_hub.utils import disable_progress_bars
 
 from hub.commit import HubError, commit_files, explained, retried
+from space.classifier import ModelConfig, ModelError
 from space.detectors import YUNET_FILE, YUNET_REPOSITORY
+from space.limits import Limits
 from space.model_source import FILES as MODEL_FILES
 from space.settings import settings_text
+from space.text import duration
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_PUBLISHED = ("space/publish.py", "space/settings.yaml")  # the second is written anew
@@ -49,12 +53,13 @@ CARD = """---
 
 # {title}
 
-Finds the faces in a photograph, a webcam or a video, and says which of {classes} people would
+Finds the faces in a photograph, a webcam or a video, and says which of {classes} expressions people would
 see in each. An expression is not a feeling; see the model's card for what it reaches and what it is not for.
 
 {model}
 
-What you upload is removed after about two minutes, and nothing is sent on.
+What you upload is removed after about {duration}, unless the variable `FER_LIMIT_UPLOAD_SECONDS` says otherwise, and
+nothing is sent on.
 
 **Duplicate this Space** to have it to yourself. It computes on a CPU, also where ZeroGPU is its hardware, which a free
 account may choose. The variable `FER_MODEL` (USER/NAME@REVISION) serves another model, for a private one with a secret
@@ -82,6 +87,21 @@ def pin_model(api, model):
     return name, info.sha, [file for file in MODEL_FILES if file in there], bool(info.private)
 
 
+def count_classes(folder):
+    """How many classes a model's folder has; the app could not serve one that does not say."""
+    try:
+        return len(ModelConfig.read(folder).label_names)
+    except ModelError as error:
+        raise HubError(str(error)) from error
+
+
+def count_classes_on_hub(api, name, commit):
+    with tempfile.TemporaryDirectory() as folder:
+        with explained(name):
+            retried(lambda: api.hf_hub_download(name, "config.json", revision=commit, local_dir=folder))
+        return count_classes(folder)
+
+
 def app_files(root=ROOT):
     """{path in the Space: local path or bytes} of the app without model, settings and card."""
     files = {name: root / name for name in ("LICENSE", "app.py", "requirements.txt")}
@@ -103,9 +123,9 @@ def embedded_files(root=ROOT):
     return {f"model/{name}": root / "model" / name for name in MODEL_FILES if (root / "model" / name).is_file()}
 
 
-def card_text(title, model=None, commit=None, model_files=(), private=False, hardware=None):
-    """The Space's README with its front matter: Gradio's version is the one that runs here. `model` is a Hub id, or
-    None; a duplicate of the Space is offered `hardware`."""
+def card_text(title, classes, model=None, commit=None, model_files=(), private=False, hardware=None):
+    """The Space's README with its front matter: Gradio's version is the one that runs here. `classes` is how many the
+    model has, which is a Hub id, or None; a duplicate of the Space is offered `hardware`."""
     preload = [f"{YUNET_REPOSITORY} {YUNET_FILE}"]
     if model and not private:  # a build has no token to fetch a private one with
         preload.insert(0, f"{model} {','.join(model_files)} {commit}")
@@ -128,7 +148,8 @@ def card_text(title, model=None, commit=None, model_files=(), private=False, har
     return CARD.format(
         front_matter=front_matter,
         title=title,
-        classes="seven expressions",
+        classes=classes,
+        duration=duration("en", Limits().upload_seconds),  # those set here are not the Space's
         model=f"The model is [{model}](https://huggingface.co/{model}/tree/{commit})." if model else
         "The model travels with the app, in `model/`.",
     )  # fmt: skip
@@ -141,12 +162,14 @@ def space_files(model=None, embed=False, *, title, hardware=None, root=ROOT, api
     files = app_files(root)
     if embed:
         files |= embedded_files(root)
-    pinned = pin_model(api or HfApi(), model) if model else (None, None, (), False)
+    api = api or HfApi()
+    pinned = pin_model(api, model) if model else (None, None, (), False)
     if model:
         files["space/settings.yaml"] = settings_text(*pinned[:2]).encode()
         if pinned[3]:
             print(f"{pinned[0]} is private: give the Space a secret HF_TOKEN that may read it", file=sys.stderr)
-    files["README.md"] = card_text(title, *pinned, hardware=hardware).encode()
+    classes = count_classes_on_hub(api, *pinned[:2]) if model else count_classes(root / "model")
+    files["README.md"] = card_text(title, classes, *pinned, hardware=hardware).encode()
     return files
 
 

@@ -192,7 +192,9 @@ def result_html(analysis, image, language):
             for kind, words in ((kind, say(language, f"save_{kind}")) for kind in ("png", "csv", "json"))
         )
         chooser_html = chooser(analysis, language, uid) if count > 1 else ""
-        body = f'{chooser_html}{panels}{map_switch(analysis, language, uid)}<div class="fer-tools">{saves}</div>'
+        failed = escape(say(language, "picture_not_saved"))
+        note = f'<p class="fer-note fer-save-note" role="status" data-failed="{failed}"></p>'
+        body = f'{chooser_html}{panels}{map_switch(analysis, language, uid)}<div class="fer-tools">{saves}</div>{note}'
     data = escape(json.dumps(analysis.as_json()))
     return (
         f'<div class="fer-result fer-card" data-result="{data}" data-map="off">{stage(analysis, image, language, uid)}'

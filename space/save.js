@@ -22,21 +22,41 @@ export function csv({ faces }) {
     .map((row) => `${row.join(",")}\r\n`).join("");
 }
 
+/* The pixels of Safari's largest canvas: a larger one gives no file, or stays blank. */
+const MOST_PIXELS = 16_777_216;
+
 /**
- * A PNG of the picture at its own pixels with its faces drawn in; boxes are x, y, width, height in those pixels
+ * A PNG of the picture with its faces drawn in, at its own pixels, or as many as the browser can draw; boxes are
+ * x, y, width, height in the picture's pixels
  * @param {HTMLImageElement} picture
  * @param {{ box: number[], text: string, colour: string }[]} faces
  * @returns {Promise<Blob | null>} null where the browser has no memory for it
  */
-export function annotated(picture, faces) {
-  const { naturalWidth: width, naturalHeight: height } = picture;
+export async function annotated(picture, faces) {
+  const whole = await png(draw(picture, faces, 1));
+  const less = Math.sqrt(MOST_PIXELS / (picture.naturalWidth * picture.naturalHeight));
+  return whole || less >= 1 ? whole : png(draw(picture, faces, less));
+}
+
+/**
+ * @param {HTMLImageElement} picture
+ * @param {{ box: number[], text: string, colour: string }[]} faces
+ * @param {number} scale of both sides
+ * @returns {HTMLCanvasElement | null} null where the browser refuses a canvas of this size
+ */
+function draw(picture, faces, scale) {
+  const scaled = (/** @type {number} */ side) => Math.max(1, Math.floor(side * scale));
+  const [width, height] = [scaled(picture.naturalWidth), scaled(picture.naturalHeight)];
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const pen = canvas.getContext("2d");
+  if (!pen || (width * height > MOST_PIXELS && staysBlank(pen))) return null;
   const unit = Math.max(12, Math.round(Math.max(width, height) / 60));
-  pen.drawImage(picture, 0, 0);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(picture, 0, 0, width, height);
   pen.font = `600 ${unit}px system-ui, sans-serif`;
   pen.lineWidth = Math.max(2, unit / 6);
-  for (const { box: [x, y, w, h], text, colour } of faces) {
+  for (const { box, text, colour } of faces) {
+    const [x, y, w, h] = box.map((value) => value * scale);
     const long = pen.measureText(text).width + unit;
     const left = Math.max(0, Math.min(x, width - long));
     const top = y > unit * 1.6 ? y - unit * 1.5 : y; /* over the box, or inside where the picture ends */
@@ -49,5 +69,27 @@ export function annotated(picture, faces) {
     pen.fillStyle = "#fff";
     pen.fillText(text, left + unit * 0.6, top + unit * 1.1);
   }
-  return new Promise((done) => canvas.toBlob(done, "image/png"));
+  return canvas;
+}
+
+/** @param {CanvasRenderingContext2D} pen of a new canvas */
+function staysBlank(pen) {
+  pen.fillRect(0, 0, 1, 1);
+  const blank = pen.getImageData(0, 0, 1, 1).data[3] === 0;
+  pen.clearRect(0, 0, 1, 1);
+  return blank;
+}
+
+/**
+ * @param {HTMLCanvasElement | null} canvas
+ * @returns {Promise<Blob | null>}
+ */
+function png(canvas) {
+  return new Promise((done) => {
+    if (!canvas) return done(null);
+    canvas.toBlob((blob) => {
+      canvas.width = canvas.height = 0; /* Safari keeps its memory otherwise, and has little for a second one */
+      done(blob);
+    }, "image/png");
+  });
 }

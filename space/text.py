@@ -1,6 +1,7 @@
 """What the page says in the reader's language: one JSON file each in `space/languages/`, English the reference."""
 
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def faces_found(language, count):
     if count <= 1:
         return say(language, "faces_one" if count else "faces_none")
     return say(language, "faces_many", count=count)
+
+
+def duration(language, seconds):
+    """How long something is kept at most: in seconds below two minutes, else in minutes, rounded up."""
+    if seconds < 120:
+        return say(language, "seconds_one" if seconds == 1 else "seconds_many", count=seconds)
+    return say(language, "minutes_many", count=math.ceil(seconds / 60))
 
 
 def emotion_name(language, label):

@@ -11,12 +11,42 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+SAFARI_PIXELS = 16_777_216  # of its largest canvas
 MORE = 3  # times the preview's longest side, so that only the original has the saved pixels
 
 PASTE = """async (url) => {
   const blob = await (await fetch(url)).blob();
   await navigator.clipboard.write([new ClipboardItem({ 'image/png': blob })]);
 }"""
+
+# Safari's canvas, with `way` of refusing a larger one; the bytes of `annotated` for a picture of `side` x `side`.
+ANNOTATED = """async ([script, side, most, way]) => {
+  const large = ({ width, height }) => width * height > most;
+  for (const [kind, name] of [[HTMLCanvasElement, "toBlob"], [CanvasRenderingContext2D, "fillRect"],
+    [CanvasRenderingContext2D, "drawImage"]]) {
+    const own = kind.prototype[name];
+    kind.prototype[name] = function (...given) {
+      if (!large(this.canvas ?? this)) return own.apply(this, given);
+      if (name === "toBlob") given[0](way === "no file" ? null : new Blob(["blank"]));
+    };
+  }
+  const { annotated } = await import("data:text/javascript;base64," + script);
+  const picture = new Image();
+  picture.src = "data:image/svg+xml," + encodeURIComponent(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${side}" height="${side}" style="background:#123456"/>`);
+  await picture.decode();
+  const half = side / 2;
+  const blob = await annotated(picture, [{ box: [half, half, half / 2, half / 2], text: "1", colour: "#ff0000" }]);
+  const reader = new FileReader();
+  reader.readAsDataURL(blob);
+  await new Promise((done) => reader.onload = done);
+  return reader.result;
+}"""
+NO_FILES = """() => {
+  window.own = HTMLCanvasElement.prototype.toBlob;
+  HTMLCanvasElement.prototype.toBlob = (done) => done(null);
+}"""
+FILES_AGAIN = "() => { HTMLCanvasElement.prototype.toBlob = window.own }"
 
 
 def saved(page, kind):
@@ -76,6 +106,32 @@ def test_the_saved_picture_has_the_pixels_of_the_upright_original(open_page, lar
         edge = (x + width // 2, y + height)  # the middle of the box's lower line
         colour = page.locator("#result .fer-box").evaluate("box => getComputedStyle(box).borderTopColor")
         assert drawn.getpixel(edge) == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=2)
+
+
+@pytest.mark.parametrize("way", ["no file", "blank"])
+def test_a_picture_with_more_pixels_than_safaris_canvas_is_saved_with_as_many(browser, repository, way):
+    script = base64.b64encode((repository / "space" / "save.js").read_bytes()).decode()
+    page = browser.new_page()
+    url = page.evaluate(ANNOTATED, [script, 5000, SAFARI_PIXELS, way])
+    page.close()
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        assert image.size == (4096, 4096)
+        drawn = image.convert("RGB")
+    assert drawn.getpixel((20, 20)) == (0x12, 0x34, 0x56)
+    assert drawn.getpixel((2560, 3072)) == (255, 0, 0), "the box is drawn at the picture's new scale"
+
+
+def test_a_picture_that_the_browser_can_not_draw_gets_a_sentence(open_page):
+    page = open_page()
+    page.locator("#example").click()
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    page.evaluate(NO_FILES)
+    page.locator(".fer-save[data-kind=png]").click()
+    note = page.locator(".fer-save-note[role=status]")
+    expect(note).to_have_text("This browser has too little memory to draw the picture: it was not saved.")
+    page.evaluate(FILES_AGAIN)
+    saved(page, "png")
+    expect(note).to_be_empty()
 
 
 def test_the_table_and_the_json_say_what_the_page_says(open_page):

@@ -3,6 +3,7 @@
 import json
 import re
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -168,6 +169,25 @@ def test_nothing_is_wider_than_the_screen(open_page, width, scheme):
     expect(page.locator("#result .fer-box")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
+
+
+def test_where_our_words_are_english_gradios_are_too(open_page):
+    page = open_page(locale="es-ES")
+    expect(page.locator("#head h1")).to_have_text("Facial emotion")
+    expect(page.locator("footer")).to_contain_text("Use via API")
+    said = page.evaluate("[document.documentElement.lang, navigator.language, ...navigator.languages]")
+    assert said == ["en", "en", "en"]
+
+
+def test_the_page_names_the_first_language_that_is_ours(app_url):
+    page = httpx.get(app_url, headers={"Accept-Language": "es-ES, fr-CH;q=0.9, de;q=0.8"}).text
+    assert '<html\n\tlang="fr"' in page and 'const ours = "fr"' in page
+    assert page.index("const ours") < page.index("src="), "before any script of Gradio's"
+
+
+def test_a_language_that_is_ours_keeps_its_region(open_page):
+    page = open_page(locale="de-AT")
+    assert page.evaluate("[document.documentElement.lang, navigator.language]") == ["de", "de-AT"]
 
 
 def test_speaks_the_browsers_language(open_page):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from space.emotions import PAGE, PALETTE, colours_of, css_variables
-from space.text import emotion_name, languages, percent, preferred_language, say
+from space.text import duration, emotion_name, languages, percent, preferred_language, say
 from space.theme import theme
 
 SOFT = {"light": "#f4f5f8", "dark": "#1f232b"}  # behind the bars and the curve (--fer-soft)
@@ -128,6 +128,19 @@ def test_every_language_says_everything_with_the_same_blanks():
 )
 def test_language_of_the_browser(header, language):
     assert preferred_language(header) == language
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (1, ["1 second", "1 Sekunde", "1 seconde"]),
+        (119, ["119 seconds", "119 Sekunden", "119 secondes"]),
+        (120, ["2 minutes", "2 Minuten", "2 minutes"]),
+        (301, ["6 minutes", "6 Minuten", "6 minutes"]),
+    ],
+)
+def test_a_time_is_said_in_seconds_or_minutes(seconds, said):
+    assert [duration(language, seconds) for language in ("en", "de", "fr")] == said
 
 
 def test_say_falls_back_to_english():

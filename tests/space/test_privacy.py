@@ -13,7 +13,6 @@ from PIL import Image
 
 from benchmarks.clients import scene, stream_function, watch
 from benchmarks.load import broken_upload
-from space.text import say
 from tests.films import write_film
 from tests.space import corpus
 from tests.space.served import API, PATIENCE_SECONDS, Server, answer_of, file_data, run_async, upload
@@ -142,7 +141,9 @@ def test_a_closed_tabs_state_is_kept_no_longer_than_the_notice_says(repository, 
     code = """if True:
         import gradio as gr
         from gradio.state_holder import SessionState
+        from space.about import foot_html
         from space.hardening import apply
+        from space.live_tab import notice_html
         apply()
         with gr.Blocks() as page:
             gr.State(0)
@@ -150,11 +151,16 @@ def test_a_closed_tabs_state_is_kept_no_longer_than_the_notice_says(repository, 
         session = SessionState(page)
         session._update_value_in_config(words._id, "of a visitor")
         print(session.STATE_TTL_WHEN_CLOSED, "of a visitor" in str(vars(session)))
+        print(notice_html("fr", 3), foot_html("de"))
     """
+    set_here = child_environment | {"FER_LIMIT_STATE_SECONDS": "90", "FER_LIMIT_UPLOAD_SECONDS": "600"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository, env=child_environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=repository, env=set_here, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["300", "False"] and "five minutes" in say("en", "notice_stored")
+    kept, said = done.stdout.split("\n", 1)
+    assert kept.split() == ["90", "False"]
+    assert "90 secondes au plus" in said and "laquelle de 3 expressions" in said
+    assert "nach etwa 10 Minuten entfernt" in said
 
 
 def test_the_answer_to_a_program_names_no_file(server, portrait):

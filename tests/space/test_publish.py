@@ -18,7 +18,7 @@ from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, snapshot_
 from benchmarks.app_process import free_port
 from hub.commit import HubError, commit_files
 from space.analysis import Analyzer
-from space.publish import publish
+from space.publish import publish, space_files
 
 STARTS_IN = 120  # seconds
 
@@ -60,6 +60,8 @@ def test_the_space_names_its_versions_and_the_model_by_its_commit(api, hub, mode
     ]
     assert len(data["short_description"]) <= 60
     assert SpaceCardData(**data).to_dict() == data
+    card = (space / "README.md").read_text()
+    assert "which of 7 expressions" in card and "removed after about 2 minutes, unless" in card
     there = {p.relative_to(space).as_posix() for p in space.rglob("*") if p.is_file() and ".cache" not in p.parts}
     assert {"app.py", "requirements.txt", "LICENSE", "space/server.py", "space/languages/en.json"} <= there
     assert "space/fonts/DejaVuSans-Latin.ttf" in there
@@ -68,6 +70,16 @@ def test_the_space_names_its_versions_and_the_model_by_its_commit(api, hub, mode
 
     assert not publish("user/faces", f"{model}@{commit}", api=api).new
     assert len(hub.commits("user/faces")) == 2
+
+
+def test_the_card_counts_the_classes_of_the_model_that_it_names(api, model_folder):
+    config = json.loads((model_folder / "config.json").read_text()) | {"label_names": ["calm", "cross", "glad"]}
+    files = {"config.json": json.dumps(config).encode(), "onnx/model.onnx": b"three"}
+    commit_files("user/three", files, message="three classes", api=api)
+    assert b"which of 3 expressions" in space_files("user/three", title="Three", api=api)["README.md"]
+    commit_files("user/three", {"config.json": b"{}"}, message="no classes", api=api)
+    with pytest.raises(HubError, match="lacks input_size, mean, std"):
+        space_files("user/three", title="Three", api=api)
 
 
 def test_an_embedded_model_travels_with_the_app_and_leaves_when_it_is_not_wanted(
@@ -79,6 +91,7 @@ def test_an_embedded_model_travels_with_the_app_and_leaves_when_it_is_not_wanted
         shutil.copy(repository / name, root / name)
     shutil.copytree(complete_model_folder, root / "model")
     publish("user/embedded", embed=True, root=root, api=api)
+    assert "which of 7 expressions" in (fetched(hub, "user/embedded", tmp_path / "space") / "README.md").read_text()
     there = hub.commits("user/embedded")[-1]["files"]
     assert {"model/config.json", "model/onnx/model.onnx", "model/README.md"} <= set(there)
     assert "model/model.safetensors" not in there and "space/settings.yaml" not in there

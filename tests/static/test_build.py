@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,8 @@ def test_every_language_has_the_pages_own_sentences():
     for language, texts in own.items():
         repeated = [key for key, sentence in texts.items() if languages()[language].get(key) == sentence]
         assert not repeated, "the app says the same: no need to say it twice"
+    blanks = {code: {key: set(re.findall(r"{(\w+)}", texts[key])) for key in texts} for code, texts in own.items()}
+    assert blanks["de"] == blanks["fr"] == blanks["en"] and blanks["en"]["notice_computed"] == {"classes"}
     assert all("server" not in texts["tagline"].lower() for texts in page_texts().values())
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import centre
+from tests.browser.test_export import FILES_AGAIN, NO_FILES
 from tests.static.conftest import show
 
 TRANSFER = """async address => {
@@ -97,6 +98,18 @@ def test_files_say_what_the_page_says(page, two_faces):
         colour = page.locator("#result .fer-box").first.evaluate("box => getComputedStyle(box).borderTopColor")
         line = drawn.convert("RGB").getpixel((x + width // 2, y + height))
         assert line == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=3)
+
+
+def test_a_picture_that_the_browser_can_not_draw_gets_a_sentence(page, portrait):
+    show(page, portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    page.evaluate(NO_FILES)
+    page.locator(".fer-save[data-kind=png]").click()
+    note = page.locator(".fer-save-note[role=status]")
+    expect(note).to_have_text("This browser has too little memory to draw the picture: it was not saved.")
+    page.evaluate(FILES_AGAIN)
+    saved(page, "png")
+    expect(note).to_be_empty()
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(page, portrait, tmp_path):

@@ -22,6 +22,8 @@ def test_the_notice_comes_first_then_a_smoothed_live_result_that_stops(page):
     page.get_by_role("tab", name="Webcam").click()
     expect(page.locator("#notice")).to_contain_text("Art. 5(1)(f)")
     expect(page.locator("#notice")).to_contain_text("No picture is sent anywhere")
+    expect(page.locator("#notice")).to_contain_text("which of 7 expressions")
+    expect(page.locator("#head")).to_contain_text("which of 7 expressions")
     expect(page.locator("#camera")).to_be_hidden()
     assert page.evaluate(CAMERAS) == []
 

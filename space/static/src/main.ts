@@ -57,6 +57,7 @@ async function start() {
   await Promise.all([loadTexts(), keptForLater()]);
   document.documentElement.lang = language;
   document.title = say("title");
+  const tagline = say("tagline", { classes: app.model.labels.length });
   const status = new Status();
   const analyst = new Analyst(wantedBackend(), status);
   const webcam = webcamTab(analyst);
@@ -65,7 +66,7 @@ async function start() {
     h(
       "div",
       { class: "gradio-container" },
-      h("header", { id: "head" }, title(), h("p", {}, say("tagline")), status.element),
+      h("header", { id: "head" }, title(), h("p", {}, tagline), status.element),
       h(
         "main",
         {},

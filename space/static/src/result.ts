@@ -86,7 +86,9 @@ function mapSwitch({ faces }: Analysis): HTMLElement {
   return h("fieldset", { class: "fer-maps" }, h("legend", {}, say("map_title")), ...choices);
 }
 
-function saveButtons(analysis: Analysis, result: HTMLElement): HTMLElement {
+/** The buttons that save, and the place of a sentence for a picture that the browser can't draw */
+function saveTools(analysis: Analysis, result: HTMLElement): HTMLElement[] {
+  const note = h("p", { class: "fer-note fer-save-note", role: "status" });
   const files: Record<string, () => Promise<Blob | null> | Blob> = {
     png: () => asPng(analysis, result.querySelector<HTMLImageElement>(".fer-stage img")!),
     csv: () => new Blob([csv(asJson(analysis))], { type: "text/csv" }),
@@ -95,11 +97,12 @@ function saveButtons(analysis: Analysis, result: HTMLElement): HTMLElement {
   const buttons = Object.entries(files).map(([kind, make]) => {
     const click = async () => {
       const blob = await make();
+      note.textContent = blob ? "" : say("picture_not_saved");
       if (blob) save(`faces.${kind}`, blob);
     };
     return h("button", { type: "button", class: "fer-save", "data-kind": kind, click }, say(`save_${kind}`));
   });
-  return h("div", { class: "fer-tools" }, ...buttons);
+  return [h("div", { class: "fer-tools" }, ...buttons), note];
 }
 
 /** Cover one part of the chosen face after the other, once, and show how far the probability falls */
@@ -168,7 +171,7 @@ export function resultElement(analysis: Analysis, address: string, analyst: Anal
   const time = analysis.detector === WHOLE ? "timing_whole" : "timing";
   const [detect, classify] = [timing.detect.toFixed(0), timing.classify.toFixed(0)];
   const body = faces.length
-    ? [...faces.map(panel), mapSwitch(analysis), saveButtons(analysis, result)]
+    ? [...faces.map(panel), mapSwitch(analysis), ...saveTools(analysis, result)]
     : [h("p", { class: "fer-empty" }, say("no_face"))];
   result.append(
     stage(analysis, address),

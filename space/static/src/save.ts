@@ -22,7 +22,7 @@ export function asJson(analysis: Analysis) {
   };
 }
 
-/** The picture with its faces drawn in, at the pixels of the upright original */
+/** The picture with its faces drawn in, at the upright original's pixels or as many as the browser can draw */
 export function asPng({ faces }: Analysis, picture: HTMLImageElement): Promise<Blob | null> {
   const colours = getComputedStyle(document.documentElement);
   const boxes = faces.map(({ box, probabilities }, index) => ({

@@ -159,7 +159,8 @@ export function webcamTab(analyst: Analyst): WebcamTab {
 }
 
 function notice() {
-  const points = ["computed", "stored", "meaning", "law"].map((key) => h("li", {}, say(`notice_${key}`)));
+  const values = { classes: app.model.labels.length };
+  const points = ["computed", "stored", "meaning", "law"].map((key) => h("li", {}, say(`notice_${key}`, values)));
   const section = h("section", { class: "fer-notice" }, h("h2", {}, say("notice_title")), h("ul", {}, ...points));
   return slot("notice", section).element;
 }
