@@ -1,9 +1,12 @@
 """Pushing with the real client to a stand-in Hub, and pulling with every loader from an empty cache."""
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, constants
@@ -11,6 +14,7 @@ from PIL import Image
 
 from model_card.build import build_card
 from train.push import PushError, main, push_folder
+from train.score import weights_sha256
 
 FILES = {
     "README.md",
@@ -143,6 +147,16 @@ def test_the_examples_of_a_pushed_card_run_as_they_are_copied(hub, api, model_fo
     assert answers["squashed"] != pytest.approx(answers["timm"], abs=0.05), "so that the line above can fail"
     labels = ["anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
     assert list(answers["tuned"].values()) == labels
+
+
+def test_a_pushed_cards_scoring_command_scores_what_it_fetches(hub, api, model_folder, tmp_path):
+    push_folder(model_folder, "user/scored", api=api)
+    card = Path(api.hf_hub_download("user/scored", "README.md", local_dir=tmp_path / "card")).read_text()
+    fetch, score = re.search(r"^(hf download .*)\n(.*train/score\.py .*)$", card, re.MULTILINE).groups()
+    hf = [str(Path(sys.executable).with_name("hf")), *shlex.split(fetch)[1:]]
+    subprocess.run(hf, cwd=tmp_path, env=hub.environment(tmp_path / "home"), check=True, capture_output=True)
+    model = shlex.split(score)[shlex.split(score).index("--model") + 1]
+    assert weights_sha256(tmp_path / model) == weights_sha256(model_folder)
 
 
 def test_a_dry_run_lists_and_pushes_nothing(folder, hub, capsys):
