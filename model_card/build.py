@@ -24,6 +24,7 @@ SPLIT_NAMES = {
     "test": "test folder (PublicTest and PrivateTest, which the folder version mixes)",
     "unknown": "a split of unknown origin",
 }
+TRAINING = 28_709  # pictures of the challenge's Training
 SPLIT_SIZES = {"public_test": 3589, "private_test": 3589, "test": 7178}  # the challenge's own
 VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
 DATASET = "FER-2013"
@@ -51,7 +52,7 @@ def card_text(folder, repo_id=None):
     folder = Path(folder)
     metrics, config, recipe, scored = check_folder(folder)
     split, view = headline(scored)
-    names = split_names(recipe, scored)
+    names = split_names(recipe, metrics["training"], scored)
     entry = metrics["splits"][split][view]
     try:
         return template().render(
@@ -114,14 +115,24 @@ def read(folder, name, parse):
     return parse(file.read_text())
 
 
-def split_names(recipe, scored):
+def split_names(recipe, training, scored):
     """Split to what the card calls it; a split of which only a part was scored is not called by the whole's name."""
-    part = f"{100 * recipe['validation_fraction']:g}% of Training, never trained on"
-    names = SPLIT_NAMES | {"validation": f"validation ({part})"}
+    names = SPLIT_NAMES | {"validation": f"validation ({validation_part(recipe, training)})"}
     for split, _, entry in scored:
         if entry["support"] != SPLIT_SIZES.get(split, entry["support"]):
             names[split] = f"a part of {SPLIT_NAMES[split]}"
     return names
+
+
+def validation_part(recipe, training):
+    """Which part of Training validates, and whether the weights can't have learnt it: a run stores where those before
+    it may have."""
+    limit = recipe.get("limit")
+    whole = f"{limit:,} pictures of Training" if limit and limit < TRAINING else "Training"
+    learnt = "never trained on"
+    if training.get("validation_may_be_learnt"):
+        learnt = "not trained on in this run, but perhaps in those that it began or learned from"
+    return f"{100 * recipe['validation_fraction']:g}% of {whole}, {learnt}"
 
 
 def headline(scored):

@@ -26,7 +26,7 @@ from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError,
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 5  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 6  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
 SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 

@@ -43,6 +43,31 @@ class ClassActivation(torch.nn.Module):
         return cam.mean((2, 3)) + classifier.bias, cam
 
 
+def check_exportable(config):
+    """Raises ConfigError, before anything is trained, for an architecture that the end of the run could not export.
+
+    What ClassActivation and `fold_luminance` need is tried on a network with random weights.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            model, _, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
+            fold_luminance(model)
+            torch.nn.init.normal_(model.get_classifier().weight)  # drawn small, it would hide a difference
+            picture = torch.rand(1, 3, config.input_size, config.input_size)
+            own, (logits, _) = model.eval()(picture), ClassActivation(model)(picture)
+            agree = torch.allclose(logits, own, rtol=1e-3, atol=1e-3 * own.abs().max().item())
+            why = "its class activation map has other logits"
+    except ConfigError:
+        raise
+    except Exception as error:  # networks of another kind fail here in ways of their own
+        agree, why = False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if not agree:
+        raise ConfigError(
+            f"architecture: {config.architecture} can't be exported, which needs one convolution as the first layer and"
+            f" a head of average pooling, then one linear layer, as EfficientNet and ResNet have them ({why})"
+        )
+
+
 def fold_luminance(model):
     """Let the stem see the luminance of a colour picture; on a grey one (three equal channels) nothing changes.
 

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import re
 import shlex
 import shutil
 import sys
@@ -30,16 +31,22 @@ from train.score import (
 
 logger = logging.getLogger(__name__)
 FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
+IMAGENET = re.compile("in(1|12|21|22)k")  # as the parts of timm's tags name it
+# further data that timm's tags name beside it
+BEYOND_IMAGENET = re.compile(
+    r"jft|ig\d+[bm]|swsl|wsl|ssl|swag|seer|yfcc\w*|clip|metaclip|openai|laion\w*|datacomp\w*|dfn\w*|webli|m30m|m38m"
+    r"|merged\w*|lvd\w*"
+)
 
 
-def finish(folder, config, splits, progress, lineage, weights, score, views, process):
+def finish(folder, config, splits, progress, lineage, weights, score, views, process, learnt=False):
     """Write the model folder `folder` from the float32 file `weights` of a run.
 
     A temperature and class offsets are fitted on the validation split, through the exported transform, and folded into
     the classifier.
     `score` names the splits that are scored, `views` how; `process` is the Accelerator that trained, and one process
-    scores, on its device. The folder appears when it is complete, and its loaders agree; an earlier one of that name
-    is replaced.
+    scores, on its device. `learnt` says whether weights before these may have learnt pictures of the validation split.
+    The folder appears when it is complete, and its loaders agree; an earlier one of that name is replaced.
     """
     folder = Path(folder)
     building = folder.with_name(f".{folder.name}.building")
@@ -72,7 +79,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views, pro
                 "fitted_on": "validation",
                 "folded": True,
             },
-            "training": describe_run(config, progress, lineage, looks, process),
+            "training": describe_run(config, progress, lineage, looks, process) | {"validation_may_be_learnt": learnt},
             "splits": {},
         },
     )
@@ -173,7 +180,20 @@ def data_beside(config):
 def data_of(config):
     """What a run itself brings in."""
     names = ["FER+ votes"] if config.ferplus_weight else []
-    return [*names, "ImageNet"] if config.pretrained == "hub" else names  # all of timm's weights of EfficientNet
+    return names + data_of_tag(config.architecture, config.pretrained_tag) if config.pretrained == "hub" else names
+
+
+def data_of_tag(architecture, tag):
+    """The data of timm's weights as far as their tag tells: `ra_in1k` is of ImageNet, `ns_jft_in1k` not of it alone."""
+    parts = tag.split("_")
+    imagenet = ["ImageNet"] if any(IMAGENET.fullmatch(part) for part in parts) else []
+    alone = imagenet and not any(BEYOND_IMAGENET.fullmatch(part) for part in parts)
+    return imagenet if alone else [*imagenet, f"whatever timm/{architecture}.{tag} was trained on"]
+
+
+def learnt_from(folder):
+    """Names of the data that the weights in `folder` have learnt from; FER-2013's where it stores none."""
+    return stored_metrics(folder).get("training", {}).get("datasets", [FACES])
 
 
 def describe_run(config, progress, lineage, looks, process, script=("train/train.py",)):

@@ -9,12 +9,19 @@ import re
 from pathlib import Path
 
 import datasets
+import httpx2  # huggingface_hub's own HTTP client, for the types of its errors
 import numpy as np
 from huggingface_hub import HfApi, hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from tqdm.auto import tqdm
 
-from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, Decoder, Pictures, SourceError, class_number
+from train.pictures import Decoder, Pictures, SourceError, class_number, numbers_by_name
+from train.sources import MIXED_TEST, UNKNOWN, USAGES
 
 logger = logging.getLogger(__name__)
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
@@ -39,15 +46,17 @@ def resolve_revision(text):
     name, _, revision = str(text).partition("@")
     if re.fullmatch(r"[0-9a-f]{40}", revision):
         return name, revision
+    api = HfApi()
     try:
-        return name, HfApi().dataset_info(name, revision=revision or None).sha
+        return name, api.dataset_info(name, revision=revision or None).sha
     except RevisionNotFoundError:
         raise SourceError(f"{name}: no revision {revision!r} on the Hub") from None
-    except RepositoryNotFoundError:
+    except (RepositoryNotFoundError, HFValidationError):
         raise SourceError(f"{text} is neither on this disk nor a dataset of the Hub that this login may read") from None
-    except (HfHubHTTPError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:  # an answer of an error, and none at all
         raise SourceError(
-            f"{text}: the Hub can't be reached ({type(error).__name__}); a path on this disk needs no network"
+            f"{text} is not on this disk, and the Hub can't be reached at {api.endpoint} to look there"
+            f" ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
         ) from None
 
 
@@ -59,8 +68,11 @@ def read_hub(name, revision, split_map=()):
     """
     try:
         found = datasets.load_dataset(name, revision=revision)
-    except (datasets.exceptions.DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
-        raise SourceError(f"{name}@{revision[:12]}: can't be loaded as a dataset: {error}") from None
+    except (datasets.exceptions.DatasetsError, httpx2.HTTPError, OSError, ValueError) as error:
+        raise SourceError(
+            f"{name}@{revision[:12]} is not on this disk and can't be loaded from the Hub as a dataset"
+            f" ({type(error).__name__}: {error})"
+        ) from None
     mapping = dict(split_map)
     absent = sorted(set(mapping) - set(found))
     if absent:
@@ -120,13 +132,10 @@ def class_numbers(feature, values, where, name, revision):
     if names is None:  # web datasets: numbers, and a list of names beside the shards
         try:
             file = hf_hub_download(name, "classnames.txt", repo_type="dataset", revision=revision)
-        except (EntryNotFoundError, HfHubHTTPError, OSError):
+        except (EntryNotFoundError, httpx2.HTTPError, OSError):
             raise SourceError(
                 f"{where}: the labels are bare numbers without names, and there is no classnames.txt: FER-2013's order"
                 " can't be told"
             ) from None
         names = [line.strip() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
-    numbers = {position: class_number(one, where) for position, one in enumerate(names)}
-    if sorted(numbers.values()) != list(range(len(LABEL_NAMES))):
-        raise SourceError(f"{where}: the classes {', '.join(names)} are not FER-2013's {', '.join(LABEL_NAMES)}")
-    return numbers
+    return numbers_by_name(names, where)

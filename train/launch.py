@@ -16,8 +16,9 @@ import yaml
 
 from train.checkpoint import CheckpointError, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
-from train.finish import FACES, stored_metrics, weights_folder
+from train.finish import FACES, learnt_from, stored_metrics, weights_folder
 from train.loop import NotFiniteError
+from train.machine import threads_of
 from train.sources import SourceError
 from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
 from train.teachers import finished_run
@@ -25,6 +26,7 @@ from train.teachers import finished_run
 logger = logging.getLogger("train")
 
 VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
+LEARNT = "validation_learnt.txt"  # beside it: by whom that split's pictures may have been learnt before, where they may
 # on the run's own weights: may change on resuming
 WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "pretrained_share", "offset_sharpness")
 BY_ROUNDING = ("mixed_precision", "channels_last", "compile")  # may change where a run goes on on another machine
@@ -78,7 +80,7 @@ def run(args, config, job, command):
         sys.exit(f"{command}: {error}")
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1, which would leave all cores but one idle
-        torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
+        torch.set_num_threads(threads_of(args.cpu_threads, process.num_processes))
     level = logging.INFO if process.is_main_process else logging.ERROR
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -178,9 +180,8 @@ def own_recipe(folder):
 
 def check_same_split(config, folder, field):
     """Raises ConfigError where the run in `folder` has learnt from pictures that this one validates on."""
-    learnt_from = stored_metrics(folder).get("training", {}).get("datasets", [FACES])
     other = own_recipe(folder)
-    if not other or FACES not in learnt_from:
+    if not other or FACES not in learnt_from(folder):
         return
     fraction, seed = (other.get(name, getattr(config, name)) for name in ("validation_fraction", "split_seed"))
     if seed != config.split_seed or fraction < config.validation_fraction:  # of one seed, a smaller one is a part of it
@@ -196,26 +197,44 @@ def check_same_split(config, folder, field):
 
 
 def check_same_pictures(config, fingerprint_at, output):
-    """Warn where weights or teachers were validated on other pictures than this data's: the split follows the rows'
-    order, which differs between layouts of FER-2013.
+    """Whether this run's validation split may hold pictures that its weights or teachers have learnt, which is warned
+    of and kept in `output` for the runs that follow.
 
     `fingerprint_at` gives the fingerprint of the validation split that these data have at a validation_fraction.
     """
     folders = [Path(run) for run in config.teachers]
     folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
-    for folder in folders:
-        views = stored_metrics(folder).get("splits", {}).get("validation", {}).values()
-        known = {view["data_fingerprint"] for view in views}
-        if (folder / VALIDATION).is_file():
-            known.add((folder / VALIDATION).read_text().strip())
-        fraction = own_recipe(folder).get("validation_fraction", config.validation_fraction)
-        if known and fingerprint_at(fraction) not in known:
-            logger.warning(
-                "%s was validated on other pictures (another layout of FER-2013, or another limit): this run's"
-                " validation split may hold pictures learnt there, and its figures be too good", folder,
-            )  # fmt: skip
+    reasons = {folder: learnt_there(config, folder, fingerprint_at) for folder in folders}
+    said = [f"{folder} {reason}\n" for folder, reason in reasons.items() if reason]
+    for line in said:
+        logger.warning(
+            "%s: this run's validation split may hold pictures learnt there, and its figures be too good", line.strip()
+        )
     own = fingerprint_at(config.validation_fraction)
     write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
+    (output / LEARNT).unlink(missing_ok=True)
+    if said:
+        write_atomically(output / LEARNT, lambda path: path.write_text("".join(said)))
+    return bool(said)
+
+
+def learnt_there(config, folder, fingerprint_at):
+    """Why the weights in `folder` may have learnt pictures of this run's validation split; None where they have not.
+
+    The split follows the rows' order, which differs between layouts of FER-2013, and the limit.
+    """
+    metrics, recipe = stored_metrics(folder), own_recipe(folder)
+    if (folder / LEARNT).is_file() or metrics.get("training", {}).get("validation_may_be_learnt"):
+        return "began or learned from weights that may have learnt its own validation pictures"
+    known = {view["data_fingerprint"] for view in metrics.get("splits", {}).get("validation", {}).values()}
+    if (folder / VALIDATION).is_file():
+        known.add((folder / VALIDATION).read_text().strip())
+    if known:
+        same = fingerprint_at(recipe.get("validation_fraction", config.validation_fraction)) in known
+        return None if same else "was validated on other pictures (another layout of FER-2013, or another limit)"
+    if recipe and FACES in learnt_from(folder) and recipe.get("limit") != config.limit:
+        return f"was trained with limit {recipe.get('limit')}, not {config.limit}"
+    return None
 
 
 def keep_or_refuse(args, config, command):

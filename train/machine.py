@@ -23,7 +23,18 @@ def hardware(device, processes=1):
     # a virtual machine may not say which of a maker's generations it has
     vectors = torch.backends.cpu.get_cpu_capability()
     shared = f"{processes} processes on " if processes > 1 else ""
-    return f"{shared}{os.cpu_count()} cores of {model} ({vectors})"
+    return f"{shared}{usable_cores()} cores of {model} ({vectors})"
+
+
+def usable_cores():
+    """CPU cores that this process may run on, which taskset, a batch system or a container may have made fewer than
+    the machine's; more threads than that wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_of(asked, processes):
+    """Threads of each of so many processes on the CPU: as many as were `asked` for, else its share of the cores."""
+    return asked or max(1, usable_cores() // processes)
 
 
 def launcher(device):

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2  # huggingface_hub's own HTTP client, for the types of its errors
 import timm
 import torch
-from huggingface_hub.errors import HfHubHTTPError
 from safetensors import SafetensorError, safe_open
 
 from train.config import ConfigError
@@ -42,7 +42,7 @@ def build_model(config, num_classes):
         name = f"{config.architecture}.{config.pretrained_tag}"
         try:
             model = timm.create_model(name, pretrained=True, **options)
-        except (OSError, RuntimeError, HfHubHTTPError) as error:
+        except (OSError, RuntimeError, httpx2.HTTPError) as error:
             raise ConfigError(
                 f"pretrained: timm/{name} can't be had from the Hub ({type(error).__name__}: {str(error)[:200]});"
                 " --pretrained PATH takes a file or a model folder, --pretrained none starts from scratch"
@@ -56,7 +56,7 @@ def build_model(config, num_classes):
     if config.pretrained == "none":
         initialise_from_scratch(model)
         return model, Normalisation(), []
-    normalisation, lineage = load_weights(model, Path(config.pretrained))
+    normalisation, lineage = load_weights(model, Path(config.pretrained), new_classifier=True)
     return model, normalisation, lineage
 
 
@@ -77,11 +77,12 @@ def initialise_from_scratch(model):
             torch.nn.init.zeros_(norms[-1].weight)
 
 
-def load_weights(model, path):
-    """Load a model folder or a safetensors file into `model`; a classifier of other classes is drawn anew.
+def load_weights(model, path, new_classifier=False):
+    """Load a model folder or a safetensors file into `model`; with `new_classifier` one of other classes is drawn anew.
 
     Returns the Normalisation that the weights were trained with, and their lineage as `build_model` has it.
-    Raises ConfigError where the file can't be read or is not of this architecture.
+    Raises ConfigError where the file can't be read, is not of this architecture or, without `new_classifier`, not of
+    the model's number of classes: a teacher or an export would answer at random.
     """
     file = path / "model.safetensors" if path.is_dir() else path
     try:
@@ -93,12 +94,19 @@ def load_weights(model, path):
     classifier = {f"{model.default_cfg['classifier']}.{part}" for part in ("weight", "bias")}
     own = model.state_dict()
     fits = all(name in weights and weights[name].shape == own[name].shape for name in classifier)
+    head = f"{model.default_cfg['classifier']}.weight"
+    classes = len(weights[head]) if head in weights else "no"
     if not fits:
         weights = {name: tensor for name, tensor in weights.items() if name not in classifier}
     wrong = sorted(n for n in own if n not in classifier and (n not in weights or weights[n].shape != own[n].shape))
     if wrong or set(weights) - set(own):
         names = ", ".join(wrong or sorted(set(weights) - set(own)))
         raise ConfigError(f"pretrained: {file} is not of this architecture; missing, extra or misshapen: {names[:300]}")
+    if not fits and not new_classifier:
+        raise ConfigError(
+            f"{file} has a classifier of {classes} classes, not of {len(own[head])}; only fine-tuning (--pretrained)"
+            " replaces it"
+        )
     model.load_state_dict(weights, strict=False)
     if not fits:
         initialise_classifier(model)

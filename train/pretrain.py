@@ -21,9 +21,9 @@ from train.launch import add_run_flags, read_config, run
 from train.loop import Loop
 from train.loss import soft_targets
 from train.model import build_model
+from train.pictures import SourceError, decode_grey
 from train.score import write_metrics
 from train.seeds import mixed_seed
-from train.sources import SourceError, decode_grey
 from train.stopping import TrainingStopped
 
 logger = logging.getLogger("train")

@@ -27,7 +27,6 @@ import argparse
 import datetime
 import hashlib
 import json
-import os
 import shlex
 
 import numpy as np
@@ -38,7 +37,7 @@ from model_card.build import CardError, build_card
 from train.calibration import Calibration
 from train.checkpoint import write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
-from train.machine import hardware, launcher, portable
+from train.machine import hardware, launcher, portable, threads_of
 from train.metrics import evaluate_probabilities
 
 VIEWS = ("single", "flip", "ten_crop")
@@ -250,7 +249,7 @@ def main(arguments=None):
     process = accelerate.Accelerator()
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1
-        torch.set_num_threads(args.cpu_threads or max(1, os.cpu_count() // process.num_processes))
+        torch.set_num_threads(threads_of(args.cpu_threads, process.num_processes))
     try:
         with process.main_process_first():
             options = {"limit": None} | split_options(args.model, args.split)

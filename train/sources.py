@@ -3,28 +3,23 @@
 Each reader gives `Pictures`, whole in memory (35,887 pictures are 83 MB), or a `SourceError` that names file and row.
 """
 
-import io
+import json
 import logging
 import re
 import tempfile
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
+from train.pictures import LABEL_NAMES, SIZE, Decoder, Pictures, SourceError, class_number, numbers_by_name
+
 logger = logging.getLogger(__name__)
-LABEL_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-SYNONYMS = {
-    "anger": "angry", "disgusted": "disgust", "fearful": "fear", "afraid": "fear", "happiness": "happy",
-    "sadness": "sad", "surprised": "surprise",
-}  # fmt: skip
-SIZE = 48
 ROWS = 35_887  # of the challenge's file
 CSV_COLUMNS = ("emotion", "pixels", "Usage")
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -33,24 +28,9 @@ UNKNOWN = "Unknown"  # a split of the Hub's of which nobody has said what it is
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 LOOKED_FOR = (
     "a CSV with the columns emotion, pixels, Usage; folders train/<class>/ and test/<class>/ of pictures;"
-    " parquet files with the columns image, label, usage; a .zip of one of these; or a dataset of the Hub as USER/NAME"
+    " parquet files with the columns image, label (by the names that `datasets` keeps in the file, else numbers in"
+    " FER-2013's order), usage; a .zip of one of these; or a dataset of the Hub as USER/NAME"
 )
-
-
-class SourceError(ValueError):
-    """Data that can't be read; the message names the file, the row or picture, and what was expected."""
-
-
-@dataclass
-class Pictures:
-    """`images` uint8 [n, 48, 48], `labels` int64 [n], `usage` [n] of USAGES or "Test", `row` int64 [n] (from 0, in the
-    challenge's order where the source says so, else -1), `votes` int64 [n, 10] or None."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    usage: np.ndarray
-    row: np.ndarray
-    votes: np.ndarray | None = None
 
 
 def read_source(path):
@@ -198,15 +178,17 @@ def read_parquet(files):
 
 def read_parquet_file(path):
     try:
-        table = pq.read_table(path).to_pandas()
+        stored = pq.read_table(path)
+        table = stored.to_pandas()
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: not readable as parquet: {error}") from None
     missing = [name for name in ("image", "label", "usage") if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    numbers = pd.to_numeric(table["label"], errors="coerce").fillna(-1).to_numpy(float)
-    labels, usage = np.where(numbers % 1 == 0, numbers, -1).astype(int), table["usage"].to_numpy(str)
-    for name, wrong in (("label", (labels < 0) | (labels >= len(LABEL_NAMES))), ("usage", ~np.isin(usage, USAGES))):
+    numbers = label_numbers(stored.schema, path)
+    given = pd.to_numeric(table["label"], errors="coerce").tolist()
+    labels, usage = np.array([numbers.get(one, -1) for one in given], np.int64), table["usage"].to_numpy(str)
+    for name, wrong in (("label", labels < 0), ("usage", ~np.isin(usage, USAGES))):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise SourceError(f"{path} row {row + 1}: {name} {table[name].tolist()[row]!r} is not of FER-2013")
@@ -217,6 +199,16 @@ def read_parquet_file(path):
     row = table["row"].to_numpy(np.int64) if "row" in table.columns else np.full(len(table), -1)
     votes = np.stack(table["ferplus_votes"]).astype(np.int64) if "ferplus_votes" in table.columns else None
     return Pictures(images, labels, usage, row, votes)
+
+
+def label_numbers(schema, path):
+    """{number in the label column: number of FER-2013's class}: by the names that `datasets` keeps in the schema, which
+    are in the alphabet's order where it read folders; without names they are FER-2013's numbers."""
+    try:
+        names = json.loads(schema.metadata[b"huggingface"])["info"]["features"]["label"]["names"]
+    except (KeyError, TypeError, ValueError):  # written without `datasets`, or its labels have no names
+        names = None
+    return numbers_by_name(names, f"{path} label") if names else {n: n for n in range(len(LABEL_NAMES))}
 
 
 def read_folders(folders):
@@ -258,42 +250,3 @@ def class_folders(folder):
     if absent:
         raise SourceError(f"{folder}: no folder for {', '.join(absent)}")
     return found
-
-
-def class_number(name, where):
-    """Number of the class that `name` means, in any case, synonyms too. Raises SourceError naming `where`."""
-    plain = name.strip().lower()
-    plain = SYNONYMS.get(plain, plain)
-    if plain not in LABEL_NAMES:
-        raise SourceError(f"{where}: {name!r} is none of the classes {', '.join(LABEL_NAMES)}")
-    return LABEL_NAMES.index(plain)
-
-
-def decode_grey(data, where):
-    """Grey Pillow picture of an encoded one, or of a cell of parquet that holds one under "bytes". Raises SourceError
-    naming `where`."""
-    try:
-        data = data["bytes"] if isinstance(data, dict) else data
-        with Image.open(io.BytesIO(data)) as opened:
-            return opened.convert("L")
-    except (UnidentifiedImageError, OSError, SyntaxError, TypeError, KeyError, ValueError) as error:
-        raise SourceError(f"{where}: a broken picture: {error}") from None
-
-
-class Decoder:
-    """Encoded pictures to grey uint8 [48, 48]; the first one of another size is told of, all are resized."""
-
-    def __init__(self):
-        self.warned = False
-
-    def decode(self, data, where):
-        """`data` as `decode_grey` takes it."""
-        image = decode_grey(data, where)
-        if image.size != (SIZE, SIZE):
-            if not self.warned:
-                logger.warning(
-                    "%s is %dx%d, not %dx%d: it is resized, as are others like it", where, *image.size, SIZE, SIZE
-                )
-                self.warned = True
-            image = image.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-        return np.asarray(image)

@@ -14,6 +14,7 @@ from torch import nn
 
 from train import augmentation
 from train.config import ConfigError, load_config
+from train.finish import FACES, learnt_from
 from train.model import build_model, load_weights
 from train.score import weights_sha256
 
@@ -73,11 +74,18 @@ def fer_resnet9(pretrained=False, pretrained_cfg=None, pretrained_cfg_overlay=No
 
 
 def finished_run(folder):
-    """`folder`, of a run or of an exported model, as a Path. Raises ConfigError where it is neither."""
+    """`folder`, of a run or of an exported model, as a Path. Raises ConfigError where it is neither, or a run that has
+    learnt other classes."""
     folder = Path(folder)
     if not (folder / "train_config.yaml").is_file() or not weights_file(folder).is_file():
         raise ConfigError(
             f"teachers: {folder} is no finished run: it needs train_config.yaml, best.safetensors; and no model folder"
+        )
+    data = learnt_from(folder)
+    if FACES not in data:
+        raise ConfigError(
+            f"teachers: {folder} has learnt {', '.join(data)} and nothing of FER-2013's classes; a run can begin"
+            f" with it: --pretrained {folder / 'best.safetensors'}"
         )
     if weights_file(folder).name == "model.safetensors":
         return folder

@@ -36,6 +36,7 @@ from train.checkpoint import save_weights
 from train.config import ConfigError
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
 from train.energy import EnergyMeter
+from train.export import check_exportable
 from train.finish import finish
 from train.launch import add_run_flags, check_same_pictures, read_config, run
 from train.loop import Loop
@@ -79,7 +80,9 @@ def main(arguments=None):
         return
     with tempfile.TemporaryDirectory() as folder:
         args.output, args.resume, args.push_to_hub = Path(folder), False, None
-        config = dataclasses.replace(config, epochs=tuple(min(1, n) for n in config.epochs), size_schedule=())
+        config = dataclasses.replace(
+            config, epochs=tuple(min(1, n) for n in config.epochs), size_schedule=(), report_to=()
+        )
         run(args, config, train_and_export, COMMAND)
     logger.info("dry run: every stage, scoring and export ran; nothing was kept")
 
@@ -90,8 +93,13 @@ def train_and_export(args, config, process):
 
     if args.measure_energy and int(os.environ.get("LOCAL_WORLD_SIZE", process.num_processes)) != process.num_processes:
         raise ConfigError("--measure_energy measures one machine, and this run has several")
+    exported = config.architecture not in TEACHERS
+    if exported:
+        check_exportable(config)
     with process.main_process_first():
         splits = load(config.validation_fraction)
+    if exported and not set(args.score) & set(splits):  # a card needs figures
+        raise ConfigError(f"--score: {args.data} holds no split {', '.join(args.score)}; it has {', '.join(splits)}")
     if args.dry_run:
         splits = splits | {
             name: split.select(range(min(DRY_RUN_PICTURES, len(split))))
@@ -99,8 +107,9 @@ def train_and_export(args, config, process):
             if name != "train"
         }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
+    learnt = False
     if process.is_main_process and not args.dry_run:
-        check_same_pictures(config, lambda fraction: fingerprint(load(fraction)["validation"]), args.output)
+        learnt = check_same_pictures(config, lambda fraction: fingerprint(load(fraction)["validation"]), args.output)
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
 
@@ -128,7 +137,7 @@ def train_and_export(args, config, process):
     loop.fit(resume=args.resume)
     process.wait_for_everyone()
 
-    if config.architecture in TEACHERS:
+    if not exported:
         if process.is_main_process:
             draw_curves(loop.progress.history, args.output / "training_curves.png")
         logger.info("a teacher is not exported; a student takes it with --teachers %s", [str(args.output)])
@@ -139,7 +148,7 @@ def train_and_export(args, config, process):
             network, normalisation = averaged(config, args.output, config.pretrained_share)
             best = args.output / "averaged.safetensors"
             save_weights(network, normalisation, best)
-        finish(export, config, splits, loop.progress, lineage, best, args.score, args.views, process)
+        finish(export, config, splits, loop.progress, lineage, best, args.score, args.views, process, learnt)
         logger.info("the model folder is %s", export)
         if args.push_to_hub:
             push_folder_or_say_how(export, args.push_to_hub)

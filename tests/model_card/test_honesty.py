@@ -101,6 +101,22 @@ def test_the_validation_part_is_the_recipes(folder):
     assert "epochs on 80% of Training;" in text
 
 
+def test_validation_pictures_that_may_have_been_learnt_before_are_not_called_unseen(folder):
+    text = rebuilt(folder, lambda metrics: metrics["training"].update(validation_may_be_learnt=True)).text
+    assert "| validation (12.5% of Training, not trained on in this run, but perhaps in those that it began" in text
+    assert "never trained on" not in text
+    text = rebuilt(folder, lambda metrics: metrics["training"].update(validation_may_be_learnt=False)).text
+    assert "| validation (12.5% of Training, never trained on) |" in text
+
+
+@pytest.mark.parametrize(("limit", "part"), [(5000, "5,000 pictures of Training"), (30_000, "Training")])
+def test_the_limit_of_a_trial_is_named(limit, part, folder):
+    recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"limit": limit}
+    (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe))
+    text = rebuilt(folder, lambda metrics: None).text
+    assert f"validation (12.5% of {part}, never trained on)" in text and f"epochs on 87.5% of {part};" in text
+
+
 def test_further_data_bring_their_terms(folder):
     def more(metrics):
         metrics["training"]["datasets"] += ["FER+ votes", "Tiny-ImageNet"]

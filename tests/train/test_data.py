@@ -2,12 +2,14 @@
 
 import argparse
 import hashlib
+import io
 import json
 import shutil
 import subprocess
 import sys
 import zipfile
 
+import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,29 @@ def test_every_layout_gives_the_same_splits(layout, layouts, reference, tmp_path
         difference = np.abs(ours.images.astype(int) - expected.images)
         assert difference.max() <= (60 if lossy else 0) and difference.mean() < 3
     assert len(splits["train"]) + len(splits["validation"]) == LIMIT
+
+
+def parquet(path, label):
+    """Seven pictures of the classes that the column `label` numbers from 0, as `datasets` writes them."""
+    file = io.BytesIO()
+    Image.new("L", (48, 48)).save(file, "PNG")
+    columns = {"image": [{"bytes": file.getvalue(), "path": None}] * 7, "label": range(7), "usage": ["Training"] * 7}
+    features = {"image": datasets.Image(), "label": label, "usage": datasets.Value("string")}
+    datasets.Dataset.from_dict(columns, datasets.Features(features)).to_parquet(path)
+    return path
+
+
+def test_a_parquets_classes_go_by_their_names_and_without_names_by_number(tmp_path):
+    names = ["Anger", "disgust", "fear", "happiness", "neutral", "sad", "surprise"]  # an image folder's order
+    named = read_source(parquet(tmp_path / "named.parquet", datasets.ClassLabel(names=names)))
+    assert [LABEL_NAMES[one] for one in named.labels] == sorted(LABEL_NAMES)
+    assert read_source(parquet(tmp_path / "bare.parquet", datasets.Value("int64"))).labels.tolist() == list(range(7))
+    other = parquet(tmp_path / "other.parquet", datasets.ClassLabel(names=[*names[:6], "contempt"]))
+    with pytest.raises(SourceError, match=r"other\.parquet label: 'contempt' is none of the classes angry"):
+        read_source(other)
+    fewer = parquet(tmp_path / "fewer.parquet", datasets.ClassLabel(names=[*names[:6], "sadness"]))
+    with pytest.raises(SourceError, match=r"fewer\.parquet label: the classes Anger, .* are not FER-2013's angry"):
+        read_source(fewer)
 
 
 def test_the_datasets_features_are_the_contracts(reference):

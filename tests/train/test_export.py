@@ -13,6 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from train.agreement import LoadersDisagree, check_loaders, sample_pictures
+from train.config import ConfigError, TrainConfig
+from train.export import check_exportable
 
 
 def test_all_loaders_agree_on_grey_and_colour_pictures(random_model_folder):
@@ -23,6 +25,31 @@ def test_all_loaders_agree_on_grey_and_colour_pictures(random_model_folder):
 def test_loaders_are_compared_on_the_cpu_where_there_is_a_gpu(random_model_folder, monkeypatch):
     monkeypatch.setattr("transformers.pipelines.base.is_torch_cuda_available", lambda: True)
     assert max(check_loaders(random_model_folder).values()) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("architecture", "why"),
+    [
+        ("test_efficientnet", None),
+        ("test_resnet", None),
+        ("mobilenetv3_small_050", "RuntimeError: "),  # a convolution after its pooling
+        ("test_convnext", "its class activation map has other logits"),  # a norm there
+        ("test_vit", "RuntimeError: "),  # tokens instead of a map
+    ],
+)
+def test_what_could_not_be_exported_is_told_before_it_is_trained(architecture, why):
+    config, before = TrainConfig(architecture=architecture), torch.get_rng_state()
+    if why:
+        with pytest.raises(ConfigError, match=f"architecture: {architecture} can't be exported, .*{why}"):
+            check_exportable(config)
+    else:
+        check_exportable(config)
+    assert torch.equal(torch.get_rng_state(), before), "a check changes no run"
+
+
+def test_an_unknown_architecture_is_said_to_be_unknown():
+    with pytest.raises(ConfigError, match=r"architecture: efficientnet_b22: Unknown model"):
+        check_exportable(TrainConfig(architecture="efficientnet_b22"))
 
 
 def test_a_loader_that_differs_is_found(random_model_folder, tmp_path):

@@ -1,6 +1,7 @@
 """What a run passes on to its card: the data that its weights learnt from, and the looks at PublicTest."""
 
 import json
+import os
 import shutil
 import sys
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import torch
 
 from train.config import TrainConfig, to_yaml
 from train.finish import data_beside, describe_run, looks_so_far, without_folders
-from train.machine import launcher, portable
+from train.machine import launcher, portable, threads_of, usable_cores
 from train.model import describe
 from train.progress import Progress
 from train.score import store
@@ -46,6 +47,26 @@ def test_all_data_on_the_way_are_named(tmp_path):
         ({"teachers": (before,)}, {"FER-2013 Training", "Tiny-ImageNet"}),  # a model folder
     ):
         assert set(data_beside(TrainConfig(**options))) == names, options
+
+
+@pytest.mark.parametrize(
+    ("tag", "imagenet", "more"),
+    [
+        ("in1k", True, False),
+        ("augreg_in21k_ft_in1k", True, False),
+        ("ssld_stage2_ft_in1k", True, False),
+        ("ns_jft_in1k", True, True),
+        ("openai_ft_in12k_in1k", True, True),
+        ("laion2b_ft_in12k", True, True),
+        ("fb_swsl_ig1b_ft_in1k", True, True),
+        ("lvd142m", False, True),
+        ("main1k", False, True),
+    ],
+)
+def test_timms_weights_are_of_imagenet_alone_where_their_tag_says_so(tag, imagenet, more):
+    names = data_beside(TrainConfig(pretrained="hub", pretrained_tag=tag))
+    whatever = f"whatever timm/efficientnet_b2.{tag} was trained on"
+    assert names == ["ImageNet"] * imagenet + [whatever] * more
 
 
 def test_a_teachers_own_teacher_may_be_gone(tmp_path):
@@ -149,6 +170,14 @@ def test_the_command_starts_as_many_processes(device, processes, on_this_machine
         if processes > 1:
             monkeypatch.setenv(name, str(number))
     assert " ".join(launcher(torch.device(device))) == words
+
+
+def test_threads_are_those_of_the_cores_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    assert [threads_of(None, processes) for processes in (1, 2, 8)] == [4, 2, 1] and threads_of(3, 2) == 3
+    monkeypatch.delattr(os, "sched_getaffinity")  # macOS and Windows
+    assert usable_cores() == 64
 
 
 def test_the_runs_own_command_tells_of_its_processes(monkeypatch):

@@ -1,20 +1,24 @@
 """FER-2013 from the Hub, as others have put it there: columns, classes and splits by name, through the real clients."""
 
+import functools
 import io
 import json
 import subprocess
 import sys
 import tarfile
 
+import datasets
+import httpx2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import HfApi
 from PIL import Image
 
 from train.data import LABEL_NAMES
-from train.hub_source import is_hub_id, usage_of
-from train.sources import SYNONYMS
+from train.hub_source import is_hub_id, read_hub, resolve_revision, usage_of
+from train.pictures import SYNONYMS, SourceError
 
 ALPHABETICAL = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 CLIP_NAMES = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
@@ -165,6 +169,26 @@ def test_a_dataset_that_is_not_there_and_a_hub_that_is_down(hub, load):
     assert "no revision 'v9'" in load("somebody/revisions@v9")[0]["error"]
     hub.faults({"match": "GET /api/datasets/.*", "times": 99, "status": 503, "message": "down"})
     assert "can't be reached" in load("somebody/revisions")[0]["error"]
+
+
+def test_a_hub_that_does_not_answer_is_told_of_in_a_sentence(monkeypatch):
+    """Which a mistyped path ends at as well."""
+    monkeypatch.setattr("train.hub_source.HfApi", functools.partial(HfApi, endpoint="http://127.0.0.1:9"))
+    said = r"data/fer2013 is not on this disk, and the Hub can't be reached at http://127.0.0.1:9 .*\(ConnectError"
+    with pytest.raises(SourceError, match=said):
+        resolve_revision("data/fer2013")
+
+    def broken(*_, **__):
+        raise httpx2.ConnectError("no such host")
+
+    monkeypatch.setattr(datasets, "load_dataset", broken)
+    with pytest.raises(SourceError, match=r"a/b@0{12} is not on this disk and can't be loaded .*no such host"):
+        read_hub("a/b", "0" * 40)
+
+
+def test_what_can_be_no_repository_is_told_of_in_a_sentence():
+    with pytest.raises(SourceError, match=r"data/fer2013\.git is neither on this disk nor a dataset of the Hub"):
+        resolve_revision("data/fer2013.git")
 
 
 def plain_parquet(**columns):

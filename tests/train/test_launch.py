@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import accelerate
 import pytest
 
-from train.config import ConfigError, TrainConfig
+from train.config import ConfigError, TrainConfig, to_yaml
 from train.launch import check_same_pictures, check_same_split, keep_or_refuse, refuse_contradictions
 from train.stopping import follow_launcher
 
@@ -24,9 +24,32 @@ def test_weights_validated_on_other_pictures_are_told_of(kept, own, tmp_path, ca
     else:
         views = {"single": {"data_fingerprint": "a" * 64}}
         (begun / "metrics.json").write_text(json.dumps({"splits": {"validation": views}}))
-    check_same_pictures(TrainConfig(pretrained=str(begun)), lambda fraction: own, output)
-    assert ("validated on other pictures" in caplog.text) == (own != "a" * 64)
+    learnt = check_same_pictures(TrainConfig(pretrained=str(begun)), lambda fraction: own, output)
+    assert learnt == ("validated on other pictures" in caplog.text) == (own != "a" * 64)
     assert (output / "validation.sha256").read_text() == own + "\n"
+    # who goes on from that run is told as well, though its own split is the same
+    assert check_same_pictures(TrainConfig(teachers=(str(output),)), lambda fraction: own, tmp_path / "next") == learnt
+    check_same_pictures(TrainConfig(pretrained=str(begun)), lambda fraction: "a" * 64, output)
+    assert not (output / "validation_learnt.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "training", "learnt"),
+    [
+        (None, {}, False),
+        (500, {}, True),
+        (500, {"datasets": ["Tiny-ImageNet"]}, False),
+        (None, {"datasets": ["FER-2013 Training"], "validation_may_be_learnt": False}, False),
+        (None, {"datasets": ["FER-2013 Training"], "validation_may_be_learnt": True}, True),
+    ],
+)
+def test_pictures_may_be_learnt_with_another_limit_and_by_the_runs_before(limit, training, learnt, tmp_path, caplog):
+    begun, output = tmp_path / "begun", tmp_path / "output"
+    begun.mkdir()
+    (begun / "train_config.yaml").write_text(to_yaml(TrainConfig(limit=limit)))
+    (begun / "metrics.json").write_text(json.dumps({"training": training}))
+    assert check_same_pictures(TrainConfig(teachers=(str(begun),)), lambda fraction: "a" * 64, output) == learnt
+    assert ("may hold pictures learnt there" in caplog.text) == learnt
 
 
 @pytest.mark.parametrize("pictures", ["these", "others"])

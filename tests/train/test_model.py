@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from train.config import ConfigError, TrainConfig
 from train.export import fold_luminance
-from train.model import Normalisation, build_model, freeze_backbone, set_training_mode, spread_stem
+from train.model import Normalisation, build_model, freeze_backbone, load_weights, set_training_mode, spread_stem
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,20 @@ def test_pretrained_weights_of_other_classes_get_a_new_head(network, tmp_path):
     assert torch.equal(loaded.blocks[3][0].conv_pw.weight, model.blocks[3][0].conv_pw.weight)
     assert loaded.classifier.weight.shape == (7, 1408)
     assert loaded.classifier.weight.std() < 0.02
+
+
+def test_only_fine_tuning_replaces_a_classifier(tmp_path):
+    config = TrainConfig(architecture="test_efficientnet")
+    many, _, _ = build_model(config, 200)
+    few, _, _ = build_model(config, 7)
+    save_file(many.state_dict(), tmp_path / "many.safetensors")
+    with pytest.raises(ConfigError, match=r"many\.safetensors has a classifier of 200 classes, not of 7; only fine"):
+        load_weights(few, tmp_path / "many.safetensors")
+    backbone = {name: tensor for name, tensor in few.state_dict().items() if not name.startswith("classifier.")}
+    save_file(backbone, tmp_path / "none.safetensors")
+    with pytest.raises(ConfigError, match=r"none\.safetensors has a classifier of no classes, not of 7"):
+        load_weights(few, tmp_path / "none.safetensors")
+    load_weights(few, tmp_path / "none.safetensors", new_classifier=True)
 
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):

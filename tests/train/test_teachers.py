@@ -1,6 +1,7 @@
 """Distillation: what a teacher is, what it teaches, and that a student's run is its own."""
 
 import dataclasses
+import json
 import shutil
 import sys
 
@@ -138,6 +139,16 @@ def test_what_is_no_finished_run_is_refused(tmp_path):
         Teachers([tmp_path / "nowhere"], 7)
 
 
+def test_what_has_learnt_other_classes_does_not_teach(tmp_path):
+    run = tmp_path / "a"
+    finished_run(run, 0)
+    with pytest.raises(ConfigError, match="best.safetensors has a classifier of 7 classes, not of 8"):
+        Teachers([run], 8)
+    (run / "metrics.json").write_text(json.dumps({"training": {"datasets": ["Tiny-ImageNet"]}}))  # train.pretrain's
+    with pytest.raises(ConfigError, match="a has learnt Tiny-ImageNet and nothing of FER-2013's classes; .*--pre"):
+        Teachers([run], 7)
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_the_student_learns_the_mixture_of_label_and_teachers(weight, tmp_path):
     """The loss of the first step, computed by hand: with dropout and augmentation off the pictures are known."""
@@ -194,7 +205,6 @@ def test_a_teacher_that_has_changed_since_is_not_gone_on_with(tmp_path):
 
 def test_a_teachers_run_and_its_students(shared_data, repository, child_environment, tmp_path):
     """The commands of the recipe: a teacher's run exports nothing, a student's says who taught it."""
-    import json
     import subprocess
 
     base = [sys.executable, "train/train.py", "--data", str(shared_data / "fer2013"), "--cpu_threads", "1"]

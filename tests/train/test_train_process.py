@@ -112,7 +112,7 @@ def test_it_tells_of_every_epoch_and_scores_what_was_asked(finished):
     }
     assert [row["stage"] for row in metrics["training"]["history"]] == ["warmup", "finetune"]
     assert metrics["splits"]["public_test"]["single"]["support"] == 120
-    assert metrics["training"]["public_test_looks"] == 1
+    assert metrics["training"]["public_test_looks"] == 1 and not metrics["training"]["validation_may_be_learnt"]
     assert str(output) not in (output / "export" / "metrics.json").read_text()
 
 
@@ -233,8 +233,8 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     process = launch(*arguments(fer2013, tmp_path / "two", *extra), processes=2)
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
-    assert "2 processes share every batch" in said
-    assert "pictures learnt there" in said  # another limit, another validation split
+    assert "2 processes share every batch" in said and "pictures learnt there" in said  # another limit, another split
+    assert metrics_of(tmp_path / "two")["training"]["validation_may_be_learnt"]
     states = [torch.load(one, weights_only=True) for one in sorted((tmp_path / "two" / "checkpoints").glob("*.pt"))]
     warm = next(one for one in states if (one["progress"]["epoch"], one["progress"]["step"]) == (1, 0))["model"]
     first = load_file(best)
