@@ -130,8 +130,9 @@ class RecentlyUsed(utils.LRUCache):
 def guard(queue, limits=LIMITS):
     """Let Gradio's `queue` refuse in the reader's language: that the app is busy, or that a session asks too often.
 
-    As 429, since for Gradio's own 503 its page shows an English sentence of its own. And a stream ends with the
-    connection that reads it: Gradio would hold its place until the turn is over.
+    As 429, since for Gradio's own 503 its page shows an English sentence of its own; a refused camera, which Gradio
+    lets wait for ever, is stopped by `space/page.js`. And a stream ends with the connection that reads it: Gradio would
+    hold its place until the turn is over.
     """
     rate, push, clean = Rate(limits.session_requests_per_minute), queue.push, queue.clean_events
     queue.pending_messages_per_session = unread = RecentlyUsed(UNREAD * limits.queue)

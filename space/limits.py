@@ -31,7 +31,8 @@ class Limits:
     video_frames_per_second: float = 12.5
     """Frames of a video that are analysed in each of its seconds; all the others are drawn with what was seen last."""
     stream_seconds: int = 30
-    """A live stream's turn at the camera; the browser queues again by itself, so that nobody holds a place for ever."""
+    """A live stream's turn at the camera, so that nobody holds a place for ever: the browser queues again by itself, or
+    stops where it is refused."""
     state_seconds: int = 300
     """How long a webcam's numbers are kept after the last picture, or after its tab was closed; the notice names it."""
     streams: int = 4

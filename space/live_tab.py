@@ -29,6 +29,7 @@ def notice_html(language, classes):
 def consent_html(language, classes):
     """The same notice for `space/page.js`, which shows it before any camera starts, the photo tab's too."""
     words = {"accept": "notice_accept", "cancel": "notice_cancel", "allow": "camera_allow"}
+    words |= {"refused": "camera_refused", "missing": "camera_missing"}
     data = " ".join(f'data-{name}="{escape(say(language, key))}"' for name, key in words.items())
     return f'<div id="fer-consent" hidden {data}>{notice_html(language, classes)}</div>'
 

@@ -2,6 +2,7 @@
    save.js), the live boxes. No library. */
 (() => {
   const find = (root, selector) => [...root.querySelectorAll(selector)];
+  const shown = (element) => Boolean(element?.getClientRects().length); /* Safari before 17.4 has no checkVisibility */
 
   /* A screen reader hears each answer once; the element stays, as a live region must. */
   const announcer = document.createElement("div");
@@ -44,8 +45,18 @@
     const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     navigator.mediaDevices.getUserMedia = async (wish) => {
       await consent();
-      return open(wish);
+      announce(""); /* the same sentence a second time would not be heard */
+      return open(wish).catch(tellNoCamera);
     };
+  }
+
+  /* Gradio says nothing: the sentence stands on the button that asks for the camera, which can be pressed again. */
+  function tellNoCamera(error) {
+    const { refused, missing } = document.getElementById("fer-consent").dataset;
+    const words = error.name === "NotAllowedError" ? refused : missing;
+    for (const offer of find(document, ".fer-offer .wrap")) offer.lastChild.nodeValue = ` ${words}`;
+    announce(words);
+    throw error;
   }
 
   function choose(result, index) {
@@ -93,12 +104,13 @@
   }
 
   /* The pixels of the upright original, which the browser holds beside the result; where it can't show the original
-     (TIFF), those of the preview. */
+     (TIFF), or has another picture there by now, those of the preview. */
   function pixels(result) {
     const preview = result.querySelector(".fer-stage img");
     const original = document.querySelector("#photo img");
     const ratio = ({ naturalWidth, naturalHeight }) => naturalWidth / naturalHeight;
-    return original?.naturalWidth && Math.abs(ratio(original) / ratio(preview) - 1) < 0.02 ? original : preview;
+    const same = original?.naturalWidth && original.src.split("/").at(-2) === result.dataset.folder;
+    return same && Math.abs(ratio(original) / ratio(preview) - 1) < 0.02 ? original : preview;
   }
 
   function drawn(result, answer) {
@@ -121,7 +133,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".fer-save, .fer-seek, #accept");
     if (!button) return;
-    if (button.id === "accept") consented = true;
+    if (button.id === "accept") consented = refocus = true;
     if (button.matches(".fer-seek")) {
       const video = document.querySelector("#video-result video");
       video.currentTime = Number(button.dataset.seconds);
@@ -138,7 +150,7 @@
   /* Ctrl+V anywhere on the photo's tab: Gradio itself only has a button for it, after which it has no input for a file. */
   document.addEventListener("paste", async (event) => {
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
-    if (!file || !document.getElementById("photo").checkVisibility()) return;
+    if (!file || !shown(document.getElementById("photo"))) return;
     const found = () => document.querySelector("#photo input[type=file]");
     if (!found()) {
       document.querySelector("#photo [aria-label='Upload file']")?.click();
@@ -162,10 +174,22 @@
     for (const offer of find(document, "[title='grant webcam access']")) {
       const words = document.getElementById("fer-consent").dataset.allow;
       offer.title = words;
+      offer.classList.add("fer-offer");
       offer.querySelector(".wrap").lastChild.nodeValue = ` ${words}`;
       if (consented && offer.closest("#camera")) offer.querySelector("button").click();
     }
     find(document, "#camera [aria-label='capture photo']").forEach((button) => button.removeAttribute("aria-label"));
+    if (refocus) focusCamera();
+  }
+
+  /* The notice's button goes, and the focus with it: it moves on to the camera's, unless it was put elsewhere since. */
+  let refocus = false;
+  function focusCamera() {
+    const at = document.activeElement;
+    const start = document.querySelector("#camera .capture-button");
+    const lost = at === document.body || at.matches("#accept, #camera button");
+    if (lost) (start ?? document.querySelector("#camera .fer-offer button"))?.focus();
+    refocus = lost && !start;
   }
 
   /* The webcam: boxes are drawn over the page's own video, at the place where the browser shows it. */
@@ -211,22 +235,26 @@
     }
   }
 
-  /* Whoever leaves the tab, by its bar or by the menu of what does not fit there, no longer sees that pictures are sent:
-     Gradio would go on. Stop is pressed once, after Gradio has drawn: pressed again it would be Start. */
+  /* Whoever leaves the tab, by its bar or by the menu of what does not fit there, or leaves the browser's, no longer
+     sees that pictures are sent: Gradio would go on. And where the queue was full it would wait for ever. Stop is
+     pressed once, after Gradio has drawn: pressed again it would be Start. */
   let looking = false;
   let pressed = false;
-  function stopUnseen() {
+  function stopWebcam() {
     if (looking) return;
     looking = true;
     setTimeout(() => {
       looking = false;
-      const unseen = document.getElementById("camera")?.checkVisibility() === false;
-      const stop = unseen && document.querySelector("#camera :is([title='stop recording'], [title='spinner'])")?.closest("button");
+      const waiting = document.querySelector("#camera [title='spinner']");
+      const refused = waiting && document.querySelector("#live-result [data-testid='status-tracker'] .error");
+      const idle = refused || document.hidden || !shown(document.getElementById("camera"));
+      const stop = idle && (waiting ?? document.querySelector("#camera [title='stop recording']"))?.closest("button");
       if (stop && !pressed) stop.click();
-      pressed = unseen && (pressed || Boolean(stop));
+      pressed = idle && (pressed || Boolean(stop));
     });
   }
-  document.addEventListener("click", stopUnseen);
+  document.addEventListener("click", stopWebcam);
+  document.addEventListener("visibilitychange", stopWebcam);
 
   /* A new answer: its first face is chosen, and it is spoken. */
   function greetResult() {
@@ -242,7 +270,7 @@
     new MutationObserver((changes) => {
       greetResult();
       tuneCamera();
-      stopUnseen();
+      stopWebcam();
       if (stopped()) document.querySelector("#fer-layer:not(:empty)")?.replaceChildren(); /* boxes of a picture gone by */
       const title = document.querySelector("#head h1")?.textContent.trim(); /* in the reader's language */
       if (title && document.title !== title) document.title = title;

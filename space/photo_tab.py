@@ -50,7 +50,8 @@ def build(analyzer: Analyzer, i18n):
             decoded, analysis = analyzer.analyse_file(picture, whole)
         except Refusal as refusal:
             return message_html(refusal.in_language(language), "fer-error"), gr.Button(visible=False)
-        return result_html(analysis, decoded.image, language), gr.Button(visible=not analysis.faces)
+        folder = picture.parent.name if isinstance(picture, Path) else ""  # Gradio's hash of the file
+        return result_html(analysis, decoded.image, language, folder), gr.Button(visible=not analysis.faces)
 
     def predict(picture) -> dict:
         """Find the faces of a picture and read which of the model's expressions each shows.

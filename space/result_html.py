@@ -170,8 +170,11 @@ def map_switch(analysis, language, uid):
     return f'<fieldset class="fer-maps"><legend>{escape(say(language, "map_title"))}</legend>{choices}</fieldset>'
 
 
-def result_html(analysis, image, language):
-    """Everything about one picture; `image` is the upright RGB picture that was analysed."""
+def result_html(analysis, image, language, folder=""):
+    """Everything about one picture; `image` is the upright RGB picture that was analysed.
+
+    `folder` is the name of its upload's folder: by it `space/page.js` knows the original among the page's pictures.
+    """
     uid = f"fer-{secrets.token_hex(4)}"
     count = len(analysis.faces)
     headline = faces_found(language, count)
@@ -197,8 +200,8 @@ def result_html(analysis, image, language):
         body = f'{chooser_html}{panels}{map_switch(analysis, language, uid)}<div class="fer-tools">{saves}</div>{note}'
     data = escape(json.dumps(analysis.as_json()))
     return (
-        f'<div class="fer-result fer-card" data-result="{data}" data-map="off">{stage(analysis, image, language, uid)}'
-        f'<div class="fer-side"><p class="fer-count">{headline}</p>{body}'
+        f'<div class="fer-result fer-card" data-result="{data}" data-folder="{escape(folder)}" data-map="off">'
+        f'{stage(analysis, image, language, uid)}<div class="fer-side"><p class="fer-count">{headline}</p>{body}'
         f'<p class="fer-note">{escape(measured)}</p></div></div>'
     )
 

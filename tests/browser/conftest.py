@@ -74,6 +74,7 @@ def open_page(browser, app_url):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        context.add_init_script("delete Element.prototype.checkVisibility")  # Safari before 17.4 has none
         page = context.new_page()
         page.on("request", note_request)
         page.on("pageerror", lambda error: failures.append(str(error)))

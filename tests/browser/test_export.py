@@ -108,6 +108,21 @@ def test_the_saved_picture_has_the_pixels_of_the_upright_original(open_page, lar
         assert drawn.getpixel(edge) == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=2)
 
 
+def test_boxes_are_not_drawn_on_another_picture(open_page, portrait):
+    """The next picture may stand there already, its question refused or waiting."""
+    page = open_page()
+    page.locator("#photo input[type=file]").first.set_input_files(portrait)
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    other = io.BytesIO()
+    with Image.open(portrait) as face:
+        Image.new("RGB", face.size, "red").save(other, "PNG")
+        corner = face.convert("RGB").getpixel((20, 20))
+    url = "data:image/png;base64," + base64.b64encode(other.getvalue()).decode()
+    page.locator("#photo img").first.evaluate("(shown, url) => { shown.src = url; return shown.decode(); }", url)
+    with Image.open(io.BytesIO(saved(page, "png"))) as image:
+        assert image.convert("RGB").getpixel((20, 20)) == pytest.approx(corner, abs=12)
+
+
 @pytest.mark.parametrize("way", ["no file", "blank"])
 def test_a_picture_with_more_pixels_than_safaris_canvas_is_saved_with_as_many(browser, repository, way):
     script = base64.b64encode((repository / "space" / "save.js").read_bytes()).decode()

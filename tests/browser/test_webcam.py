@@ -6,11 +6,22 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from space.text import say
 from tests.browser.conftest import PATIENCE_SECONDS, launch_with_camera
 
 FREED_SECONDS = PATIENCE_SECONDS  # of a turn of 900: from a closed tab to the next person's first result
 FRAME_BYTES = 250_000  # most for one posted picture of 640 x 480
 ANSWER_BYTES = 60_000  # most for what comes back for it: numbers and a curve, never a picture
+
+# A camera that fails with the error NAME; Gradio does not catch it.
+NO_CAMERA = """
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NAME"));
+  addEventListener("unhandledrejection", (event) => event.preventDefault());
+"""
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +44,9 @@ def test_consent_comes_first_then_a_live_result_that_stops(open_page):
     expect(page.locator("#camera")).to_have_count(0)
     posts = []
     page.on("request", lambda request: posts.append(request.url) if "/stream/" in request.url else None)
-    page.locator("#accept").click()
+    page.locator("#accept").press("Enter")
     expect(page.locator("#camera video")).to_be_visible()
+    expect(page.locator("#camera .capture-button")).to_be_focused()  # the notice's button has gone
     page.wait_for_timeout(1000)
     assert not posts, "pictures were sent before Start"
 
@@ -73,8 +85,39 @@ def test_leaving_the_tab_stops_it(open_page):
     page.get_by_role("tab", name="Photo").click()
     assert posts and quiet(page, posts), "pictures were sent from a tab that nobody saw"
     page.get_by_role("tab", name="Webcam").click()
-    page.get_by_role("button", name="Start", exact=True).click()
+    start = page.get_by_role("button", name="Start", exact=True)
+    start.click()
     expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
+    page.evaluate(HIDE)
+    expect(start).to_be_visible()
+    expect(page.locator("#fer-layer .fer-box")).to_have_count(0)
+
+
+def test_a_camera_that_the_queue_refuses_can_be_started_again(open_page):
+    page = open_page(permissions=["camera"])
+    joins = re.compile("/queue/join")
+    page.route(joins, lambda route: route.fulfill(status=429, json={"detail": say("en", "busy")}))
+    start_stream(page)
+    expect(page.get_by_test_id("toast-text")).to_have_text(say("en", "busy"))
+    start = page.get_by_role("button", name="Start", exact=True)
+    expect(start).to_be_visible()
+    page.unroute(joins)
+    start.click()
+    expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "error, sentence", [("NotAllowedError", "camera_refused"), ("NotReadableError", "camera_missing")]
+)
+def test_a_camera_that_does_not_start_gets_a_sentence(open_page, error, sentence):
+    page = open_page()
+    page.add_init_script(NO_CAMERA.replace("NAME", error))
+    page.reload()
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#accept").press("Enter")
+    again = page.get_by_role("button", name=say("en", sentence))
+    expect(again).to_be_focused()
+    expect(page.locator("#fer-announcer")).to_have_text(say("en", sentence))
 
 
 def test_no_camera_starts_on_the_photo_tab_before_the_notice(open_page):

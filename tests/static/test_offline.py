@@ -42,13 +42,16 @@ def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, se
     page = visits.open(server.url, ready=False)
     expect(page.locator("#status progress")).to_be_visible()
     expect(page.locator("#status")).to_contain_text("Loading the network")
+    expect(page.get_by_role("progressbar", name="Starting the network")).to_be_visible()
+    heard = page.locator("#status [role=status]")
+    expect(heard).to_be_empty()  # else a screen reader would say every megabyte
     server.release()
     wait_until_ready(page)
     expect(page.locator("#status progress")).to_have_count(0)
-    expect(page.locator("#status")).to_contain_text("also without a network")
+    expect(heard).to_contain_text("also without a network")
     large = [path for path in server.asked if path.endswith(".packed")]
     assert len(large) == len(set(large)) == 3, "runtime, model and detector, once each"
-    assert not [path for path in server.asked if "webgpu" in path], "what this machine does not run is not loaded"
+    assert not [path for path in large if "webgpu" in path], "what this machine does not run is not loaded"
 
     server.stop()
     page.reload()
@@ -58,6 +61,32 @@ def test_it_loads_with_progress_once_and_then_works_without_a_network(visits, se
     page.locator("#example-2").click()
     expect(page.locator("#result .fer-box")).to_have_count(1)
     assert page.evaluate("crossOriginIsolated"), "from the second visit on the page may have threads"
+
+
+def test_what_was_loaded_before_the_service_worker_came_is_kept_too(visits, serve, static_space):
+    """The page waits some seconds for the worker, then loads; it promises only what is in the cache."""
+    server = serve(static_space)
+    server.hold(lambda path: "LICENSES" in path)  # which only the worker asks for
+    page = visits.open(server.url)
+    expect(page.locator("#status [role=status]")).to_have_text("Ready. Computed by WebAssembly.")
+    assert page.evaluate("navigator.serviceWorker.controller") is None
+    server.release()
+    expect(page.locator("#status")).to_contain_text("also without a network")
+    server.stop()
+    page.reload()
+    wait_until_ready(page)
+    expect(page.locator("#status")).to_contain_text("also without a network")
+
+
+def test_nothing_is_promised_where_the_browser_has_no_room(visits, serve, static_space, tmp_path):
+    full = shutil.copytree(static_space, tmp_path / "full")
+    worker = full / "sw.js"
+    worker.write_text(f"Cache.prototype.put = async () => {{ throw new Error('full') }};\n{worker.read_text()}")
+    page = visits.open(serve(full).url)
+    expect(page.locator("#status [role=status]")).to_have_text("Ready. Computed by WebAssembly.")
+    assert page.evaluate("navigator.serviceWorker.controller !== null")
+    page.wait_for_timeout(500)
+    expect(page.locator("#status [role=status]")).to_have_text("Ready. Computed by WebAssembly.")
 
 
 def test_a_new_build_takes_over_when_the_old_page_is_closed(visits, serve, static_space, tmp_path):

@@ -14,6 +14,13 @@ from tests.browser.conftest import centre
 from tests.browser.test_export import FILES_AGAIN, NO_FILES
 from tests.static.conftest import show
 
+OLD_SAFARI = """() => {
+  const make = self.createImageBitmap;
+  self.createImageBitmap = async (source, options = {}) => {
+    if (options.imageOrientation === "from-image") throw new TypeError("no such value");
+    return make(source, options);
+  };
+}"""
 TRANSFER = """async address => {
   const blob = await (await fetch(address)).blob();
   const data = new DataTransfer();
@@ -48,6 +55,22 @@ def test_a_picture_is_dropped_pasted_or_an_example(page, static_space, way):
         page.evaluate(f"data => document.querySelector('{target}').dispatchEvent({event})", data)
     expect(page.locator("#result .fer-box")).to_have_count(1)
     expect(page.locator(".fer-panel .fer-bars tbody tr")).to_have_count(7)
+
+
+def test_a_rotated_picture_is_upright_in_older_safari_too(visits, static_url, portrait, tmp_path):
+    """Which takes the name of its own default for a mistake."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(portrait) as face:
+        face.save(tmp_path / "upright.png")
+        face.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png", exif=exif)
+    page = visits.open(static_url)
+    next(worker for worker in page.workers if "/worker-" in worker.url).evaluate(OLD_SAFARI)
+    boxes = []
+    for name in ("upright.png", "lying.png"):
+        show(page, tmp_path / name)
+        boxes.append([face["box"] for face in answer_of(page)["faces"]])
+    assert boxes[0] == boxes[1] and len(boxes[0]) == 1
 
 
 def test_faces_are_chosen_by_click_and_by_arrow_key(page, two_faces):

@@ -6,7 +6,7 @@ import type { Backend } from "./runtime";
 
 export interface Listener {
   progress(loaded: number, total: number): void;
-  ready(description: string): void;
+  ready(description: string, used: string[]): void;
   failed(reason: string): void;
 }
 
@@ -21,7 +21,7 @@ export class Analyst {
   constructor(backend: Backend | null, listener: Listener) {
     this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
       if (data.kind === "progress") listener.progress(data.loaded, data.total);
-      else if (data.kind === "ready") listener.ready(data.description);
+      else if (data.kind === "ready") listener.ready(data.description, data.used);
       else if (data.kind === "failed") listener.failed(data.reason);
       else {
         const asked = this.pending.get(data.id);

@@ -18,9 +18,11 @@ export interface Picture {
   size: [number, number];
 }
 
-/** Pixels as they are stored: Pillow, which the network has learnt from, applies no colour profile */
+/**
+ * Pixels as they are stored: Pillow, which the network has learnt from, applies no colour profile. Upright is every
+ * browser's default; its name, "from-image", is a TypeError in Safari before 17.2.
+ */
 const AS_STORED: ImageBitmapOptions = {
-  imageOrientation: "from-image",
   colorSpaceConversion: "none",
   premultiplyAlpha: "none",
 };

@@ -11,7 +11,7 @@ export type Question =
 
 export type Answer =
   | { kind: "progress"; loaded: number; total: number }
-  | { kind: "ready"; description: string }
+  | { kind: "ready"; description: string; used: string[] }
   | { kind: "failed"; reason: string }
   | { kind: "done"; id: number; result: Analysis | number[][] }
   | { kind: "refused"; id: number; key: string; values: Record<string, string | number> };

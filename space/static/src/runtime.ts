@@ -35,6 +35,8 @@ export interface Networks {
   detector: Network;
   /** For people: "WebGPU", "WebAssembly, 4 threads" */
   description: string;
+  /** Paths of the assets that were fetched, for a backend that failed too: the next visit asks for the same */
+  used: string[];
 }
 
 /** WebGPU where the machine has a GPU for it; a software adapter would be slower than WebAssembly */
@@ -52,21 +54,21 @@ const threads = () => (self.crossOriginIsolated ? Math.min(4, Math.max(1, naviga
 /** Load everything; `base` is the page's address, `wanted` a backend that it insists on */
 export async function loadNetworks(base: string, wanted: Backend | null, progress: Progress): Promise<Networks> {
   const backend = wanted ?? (await preferredBackend());
-  const load = loader(base, progress);
-  try {
-    return await start(base, backend, load);
-  } catch (error) {
+  const asked: Asked = new Map();
+  const load = loader(base, asked, progress);
+  const started = await start(base, backend, load).catch((error) => {
     if (backend !== "webgpu" || wanted) throw error;
     console.warn("WebGPU failed, WebAssembly takes over:", error);
     return start(base, "wasm", load);
-  }
+  });
+  return { ...started, used: [...asked.keys()].map((name) => app.assets[name].path) };
 }
 
 type Load = (name: AssetName) => Promise<Uint8Array<ArrayBuffer>>;
+type Asked = Map<AssetName, ReturnType<Load>>;
 
 /** Loads each asset once, also where a second backend asks for the same networks */
-function loader(base: string, progress: Progress): Load {
-  const asked = new Map<AssetName, ReturnType<Load>>();
+function loader(base: string, asked: Asked, progress: Progress): Load {
   let [loaded, total] = [0, 0];
   const count = (bytes: number) => progress((loaded += bytes), total);
   return (name) => {
@@ -80,7 +82,7 @@ function loader(base: string, progress: Progress): Load {
   };
 }
 
-async function start(base: string, backend: Backend, load: Load): Promise<Networks> {
+async function start(base: string, backend: Backend, load: Load): Promise<Omit<Networks, "used">> {
   const names: AssetName[] = [backend, "model", "detector"];
   const [wasm, model, yunet] = names.map(load);
   Promise.all([wasm, model, yunet]).catch(() => {}); // they are awaited below, one after the other

@@ -10,9 +10,10 @@ declare const POLICY: string;
 
 const FAMILY = `fer ${self.registration.scope} `;
 const CACHE = FAMILY + VERSION;
-const LATER = /\.packed$|\/ort[-.]/; // large: kept when a page has asked for them, which of them depends on its machine
+const LATER = /\.packed$/; // large: kept when a page has asked for them, which of them depends on its machine
 const addressOf = (name: string) => new URL(name === "index.html" ? "./" : name, self.registration.scope).href;
 const ours = new Set(FILES.map(addressOf));
+const writing = new Map<string, Promise<void>>(); // what is on its way into the cache
 
 self.addEventListener("install", (event) => event.waitUntil(install()));
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
@@ -50,8 +51,31 @@ async function answer(event: FetchEvent, address: string): Promise<Response> {
   const kept = again ? undefined : await cache.match(address);
   if (kept) return guarded(kept);
   const response = await fetch(address, { cache: again ? "reload" : "default" });
-  if (response.ok) event.waitUntil(cache.put(address, response.clone()));
+  if (response.ok) event.waitUntil(write(cache, address, response.clone()));
   return guarded(response);
+}
+
+function write(cache: Cache, address: string, response: Response): Promise<void> {
+  const written = cache.put(address, response).finally(() => writing.delete(address));
+  writing.set(address, written);
+  return written;
+}
+
+/** A page names what it has used (kept.ts), some of it perhaps before this worker answered for it */
+self.addEventListener("message", (event) => event.waitUntil(keep(event.data, event.ports[0])));
+
+async function keep(addresses: string[], asker: MessagePort) {
+  const cache = await caches.open(CACHE);
+  await Promise.allSettled(addresses.filter((address) => ours.has(address)).map((address) => complete(cache, address)));
+  asker.postMessage("done"); // the page looks for itself
+}
+
+/** The browser's own cache mostly has the file still */
+async function complete(cache: Cache, address: string) {
+  await writing.get(address);
+  if (await cache.match(address)) return;
+  const response = await fetch(address);
+  if (response.ok) await write(cache, address, response);
 }
 
 /** Isolated from other origins (threads need that), and the page's policy for its workers too */

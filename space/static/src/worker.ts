@@ -16,7 +16,7 @@ let turn: Promise<void> = Promise.resolve(); // one question after the other
 function load({ base, backend }: Extract<Question, { kind: "load" }>) {
   networks = loadNetworks(base, backend, (loaded, total) => answer({ kind: "progress", loaded, total }));
   networks.then(
-    ({ description }) => answer({ kind: "ready", description }),
+    ({ description, used }) => answer({ kind: "ready", description, used }),
     (error) => answer({ kind: "failed", reason: reason(error) }),
   );
 }
