@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 
 from train.hub_source import SPLIT_NAMES, is_hub_id, read_hub, resolve_revision
-from train.sources import LABEL_NAMES, MIXED_TEST, UNKNOWN, USAGES, SourceError, join_ferplus, read_source
+from train.pictures import LABEL_NAMES, SourceError
+from train.sources import MIXED_TEST, UNKNOWN, USAGES, join_ferplus, read_source
 
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 

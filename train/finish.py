@@ -1,22 +1,18 @@
 """What follows the last epoch: the best weights become a calibrated, scored model folder with its card."""
 
-import datetime
 import logging
-import re
-import shlex
 import shutil
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from model_card.build import build_card
 from train.agreement import check_loaders
 from train.calibration import fit_calibration
-from train.config import TrainConfig, load_config, to_yaml
+from train.config import to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
-from train.machine import commit, hardware, launcher, portable
-from train.model import describe
+from train.machine import portable
+from train.provenance import describe_run, looks_so_far
 from train.score import (
     Alone,
     folder_logits,
@@ -30,13 +26,6 @@ from train.score import (
 )
 
 logger = logging.getLogger(__name__)
-FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
-IMAGENET = re.compile("in(1|12|21|22)k")  # as the parts of timm's tags name it
-# further data that timm's tags name beside it
-BEYOND_IMAGENET = re.compile(
-    r"jft|ig\d+[bm]|swsl|wsl|ssl|swag|seer|yfcc\w*|clip|metaclip|openai|laion\w*|datacomp\w*|dfn\w*|webli|m30m|m38m"
-    r"|merged\w*|lvd\w*"
-)
 
 
 def finish(folder, config, splits, progress, lineage, weights, score, views, process, learnt=False):
@@ -97,121 +86,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views, pro
     building.rename(folder)
 
 
-@dataclass(frozen=True)
-class Earlier:
-    """A run before another: what metrics.json stores of its weights (None) and training ({}), where it stores that;
-    `config` is the run's own where it has to tell of the data and the runs before."""
-
-    name: str
-    sha256: str | None
-    training: dict
-    config: TrainConfig | None
-
-
-def runs_before(config, found=None):
-    """The `Earlier` runs that the weights of a run began from and learnt from, each once.
-
-    What a run has stored holds what it took over from those before it; where it has stored nothing, as a teacher that
-    is not exported, those before it follow.
-    """
-    found = {} if found is None else found
-    begun = [] if config.pretrained in ("none", "hub") else [(Path(config.pretrained).name, weights_folder(config))]
-    for name, folder in [*begun, *((Path(run).name, Path(run)) for run in config.teachers)]:
-        figures = next((one for one in (folder, folder / "export") if stored_metrics(one)), folder)
-        if figures.resolve() in found:
-            continue
-        metrics = stored_metrics(figures)
-        training, own = metrics.get("training", {}), folder / "train_config.yaml"
-        goes_on = load_config(own) if "datasets" not in training and own.is_file() else None
-        found[figures.resolve()] = Earlier(name, metrics.get("model", {}).get("weights_sha256"), training, goes_on)
-        if goes_on:
-            runs_before(goes_on, found)
-    return list(found.values())
-
-
-def looks_so_far(config):
-    """How often PublicTest was scored with the weights that this run began from, with those of its teachers, and with
-    those before them.
-
-    A run's count holds that of the runs before it, so one that another came from or learnt from adds nothing, nor does
-    a copy of its folder. Not told, and so counted twice: looks at a teacher of a run that is not exported, where
-    another run that learnt from that one holds them too.
-    """
-    runs = [one for one in runs_before(config) if one.training]
-    copies = {one.sha256: one for one in sorted(runs, key=looks_at) if one.sha256}  # the most looks of each
-    runs = [one for one in runs if copies.get(one.sha256, one) is one]
-    return sum(looks_at(one) for one in runs if not any(came_from(other, one) for other in runs))
-
-
-def looks_at(run):
-    return run.training.get("public_test_looks", 0)
-
-
-def came_from(run, earlier):
-    """Whether the lineage of `run` tells that it began from the weights of `earlier` or, by their sum, learnt from
-    them."""
-    lineage = run.training.get("lineage", [])
-    way = [*earlier.training.get("lineage", []), describe(earlier.training)]
-    learnt = earlier.sha256 and any(f"weights sha256 {earlier.sha256[:12]}" in step for step in lineage)
-    return lineage[: len(way)] == way or bool(learnt)
-
-
 def without_folders(config):
     """`config` as others may read it: absolute paths are this machine's, their last part names what they hold."""
     pretrained, *teachers = portable([config.pretrained, *config.teachers])
     return replace(config, pretrained=pretrained, teachers=tuple(teachers))
-
-
-def weights_folder(config):
-    """The folder of the weights that `config.pretrained` names by folder or file."""
-    path = Path(config.pretrained)
-    return path.parent if path.is_file() else path
-
-
-def data_beside(config):
-    """Names of the data beyond FER-2013's own labels that the weights of a run have learnt from, in any way."""
-    names = data_of(config)
-    for run in runs_before(config):
-        whatever = data_of(run.config) if run.config else [f"whatever {run.name} was trained on"]
-        names += run.training.get("datasets", whatever)
-    return names
-
-
-def data_of(config):
-    """What a run itself brings in."""
-    names = ["FER+ votes"] if config.ferplus_weight else []
-    return names + data_of_tag(config.architecture, config.pretrained_tag) if config.pretrained == "hub" else names
-
-
-def data_of_tag(architecture, tag):
-    """The data of timm's weights as far as their tag tells: `ra_in1k` is of ImageNet, `ns_jft_in1k` not of it alone."""
-    parts = tag.split("_")
-    imagenet = ["ImageNet"] if any(IMAGENET.fullmatch(part) for part in parts) else []
-    alone = imagenet and not any(BEYOND_IMAGENET.fullmatch(part) for part in parts)
-    return imagenet if alone else [*imagenet, f"whatever timm/{architecture}.{tag} was trained on"]
-
-
-def learnt_from(folder):
-    """Names of the data that the weights in `folder` have learnt from; FER-2013's where it stores none."""
-    return stored_metrics(folder).get("training", {}).get("datasets", [FACES])
-
-
-def describe_run(config, progress, lineage, looks, process, script=("train/train.py",)):
-    """The `training` part of metrics.json; `script` is what `accelerate launch` was given before the flags."""
-    arguments = [one for one in sys.argv[1:] if one != "--resume"]  # a run that was resumed is the run that was begun
-    return {
-        "seed": config.seed,
-        "commit": commit(),
-        "command": shlex.join([*launcher(process.device), *script, *portable(arguments)]),
-        "date": datetime.date.today().isoformat(),
-        "hardware": hardware(process.device, process.num_processes),
-        "seconds": round(progress.seconds, 1),
-        "pictures_seen": progress.pictures,
-        "epochs": len(progress.history),
-        "best_epoch": progress.best_epoch + 1,
-        "energy_kwh": progress.energy_kwh,
-        "public_test_looks": looks,
-        "lineage": lineage,
-        "datasets": list(dict.fromkeys([FACES, *data_beside(config)])),
-        "history": progress.history,
-    }

@@ -16,10 +16,11 @@ import yaml
 
 from train.checkpoint import CheckpointError, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
-from train.finish import FACES, learnt_from, stored_metrics, weights_folder
 from train.loop import NotFiniteError
 from train.machine import threads_of
-from train.sources import SourceError
+from train.pictures import SourceError
+from train.provenance import FACES, learnt_from, weights_folder
+from train.score import stored_metrics
 from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
 from train.teachers import finished_run
 

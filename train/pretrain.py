@@ -16,12 +16,12 @@ import torch
 from tqdm.auto import tqdm
 
 from train.config import ConfigError
-from train.finish import describe_run
 from train.launch import add_run_flags, read_config, run
 from train.loop import Loop
 from train.loss import soft_targets
 from train.model import build_model
 from train.pictures import SourceError, decode_grey
+from train.provenance import describe_run
 from train.score import write_metrics
 from train.seeds import mixed_seed
 from train.stopping import TrainingStopped

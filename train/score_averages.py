@@ -17,7 +17,7 @@ from train.calibration import fit_calibration
 from train.config import ConfigError, load_config
 from train.data import add_data_flags, as_arrays, load_validated
 from train.metrics import selection_figures
-from train.sources import SourceError
+from train.pictures import SourceError
 from train.teachers import finished_run
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)

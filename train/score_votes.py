@@ -12,7 +12,7 @@ import numpy as np
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, load_validated
 from train.loss import FERPLUS_COLUMNS
 from train.metrics import selection_figures
-from train.sources import SourceError
+from train.pictures import SourceError
 from train.votes import boosted_trees
 
 

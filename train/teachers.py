@@ -14,8 +14,8 @@ from torch import nn
 
 from train import augmentation
 from train.config import ConfigError, load_config
-from train.finish import FACES, learnt_from
 from train.model import build_model, load_weights
+from train.provenance import FACES, learnt_from
 from train.score import weights_sha256
 
 logger = logging.getLogger(__name__)

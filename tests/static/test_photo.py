@@ -4,14 +4,13 @@ import csv
 import io
 import json
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import centre
-from tests.browser.test_export import FILES_AGAIN, NO_FILES
+from tests.browser.test_export import expect_a_sentence_where_nothing_is_drawn, saved
 from tests.static.conftest import show
 
 OLD_SAFARI = """() => {
@@ -31,13 +30,6 @@ TRANSFER = """async address => {
 
 def answer_of(page):
     return json.loads(page.locator(".fer-result").get_attribute("data-result"))
-
-
-def saved(page, kind):
-    with page.expect_download() as download:
-        page.locator(f".fer-save[data-kind={kind}]").click()
-    assert download.value.suggested_filename == f"faces.{kind}"
-    return Path(download.value.path()).read_bytes()
 
 
 @pytest.mark.parametrize("way", ["drop", "paste", "example"])
@@ -125,14 +117,7 @@ def test_files_say_what_the_page_says(page, two_faces):
 
 def test_a_picture_that_the_browser_can_not_draw_gets_a_sentence(page, portrait):
     show(page, portrait)
-    expect(page.locator("#result .fer-box")).to_have_count(1)
-    page.evaluate(NO_FILES)
-    page.locator(".fer-save[data-kind=png]").click()
-    note = page.locator(".fer-save-note[role=status]")
-    expect(note).to_have_text("This browser has too little memory to draw the picture: it was not saved.")
-    page.evaluate(FILES_AGAIN)
-    saved(page, "png")
-    expect(note).to_be_empty()
+    expect_a_sentence_where_nothing_is_drawn(page)
 
 
 def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(page, portrait, tmp_path):

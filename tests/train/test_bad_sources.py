@@ -11,7 +11,8 @@ from PIL import Image
 
 from tests.train.conftest import LIMIT
 from train.data import LABEL_NAMES, load_fer2013
-from train.sources import FERPLUS_NAMES, Pictures, SourceError, join_ferplus, read_ferplus, read_source
+from train.pictures import Pictures, SourceError
+from train.sources import FERPLUS_NAMES, join_ferplus, read_ferplus, read_source
 
 PIXELS = " ".join(["7"] * 2304)
 

@@ -17,7 +17,8 @@ from PIL import Image
 
 from tests.train.conftest import LIMIT
 from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013, load_validated, split_training
-from train.sources import FERPLUS_NAMES, SourceError, read_source
+from train.pictures import SourceError
+from train.sources import FERPLUS_NAMES, read_source
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from PIL import Image
 
 from train.config import TrainConfig
 from train.loop import Loop
+from train.pictures import SourceError
 from train.pretrain import load_tiny_imagenet, pretrain
-from train.sources import SourceError
 from train.stopping import TrainingStopped
 
 TINY = ("--architecture", "test_efficientnet", "--input_size", "32", "--batch_size", "16", "--cpu_threads", "1")

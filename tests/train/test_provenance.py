@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from train.config import TrainConfig, to_yaml
-from train.finish import data_beside, describe_run, looks_so_far, without_folders
+from train.finish import without_folders
 from train.machine import launcher, portable, threads_of, usable_cores
 from train.model import describe
 from train.progress import Progress
+from train.provenance import data_beside, describe_run, looks_so_far
 from train.score import store
 
 
