@@ -122,8 +122,14 @@ def load_weights(model, path, new_classifier=False):
         metrics = file.parent / "export" / "metrics.json"
     if metrics.is_file():
         training = json.loads(metrics.read_text()).get("training", {})
-        lineage = [*training.get("lineage", []), describe(training)]
+        lineage = lineage_with(training)
     return normalisation, lineage
+
+
+def lineage_with(training):
+    """The lineage that metrics.json's `training` stores and the run that it tells of, where it tells of one: weights
+    that were only put into another form (train/imagenet.py) had none."""
+    return [*training.get("lineage", []), *([describe(training)] if "date" in training else [])]
 
 
 def describe(training):
