@@ -9,7 +9,7 @@ from pathlib import Path
 
 from train.config import TrainConfig, load_config
 from train.machine import commit, hardware, launcher, portable
-from train.model import lineage_with
+from train.model import describe
 from train.score import stored_metrics
 
 FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
@@ -75,7 +75,7 @@ def came_from(run, earlier):
     """Whether the lineage of `run` tells that it began from the weights of `earlier` or, by their sum, learnt from
     them."""
     lineage = run.training.get("lineage", [])
-    way = lineage_with(earlier.training)
+    way = [*earlier.training.get("lineage", []), describe(earlier.training)]
     learnt = earlier.sha256 and any(f"weights sha256 {earlier.sha256[:12]}" in step for step in lineage)
     return lineage[: len(way)] == way or bool(learnt)
 
