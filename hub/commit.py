@@ -12,7 +12,13 @@ from pathlib import Path
 
 import httpx2  # huggingface_hub's own HTTP client, for the types of its errors
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +218,8 @@ def explain(error, repo_id):
         return f"the Hub answers {status} ({said}); {unchanged}: {advice}"
     if isinstance(error, ValueError):
         return f"the Hub does not take these files ({said}); {unchanged}"
-    if isinstance(error, FileNotFoundError | PermissionError):
+    absent = isinstance(error, FileNotFoundError | PermissionError)
+    if absent and not isinstance(error, LocalEntryNotFoundError):  # that one is a Hub which a download did not reach
         return f"a file could not be read ({said}); {unchanged}"
     return f"the connection to the Hub broke ({said}); {unchanged}: try again"
 

@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import HfApi, constants
 
 from hub import commit
-from hub.commit import HubError, commit_files
+from hub.commit import HubError, commit_files, explained
 
 NUMBERS = itertools.count()
 LARGE = b"weights" * 5000
@@ -185,3 +185,11 @@ def test_names_and_tokens_that_cannot_be(api, hub, repo_id):
     with pytest.raises(HubError, match="hf auth login"):
         push(HfApi(endpoint=hub.url, token="hf_another"), repo_id)
     assert hub.commits(repo_id) == []
+
+
+def test_a_download_that_reaches_no_hub_is_no_file_that_cannot_be_read(api, tmp_path):
+    nowhere = HfApi(endpoint="http://127.0.0.1:9")
+    with pytest.raises(HubError, match="the connection to the Hub broke .*try again"), explained("user/faces"):
+        nowhere.hf_hub_download("user/faces", "config.json", local_dir=tmp_path)
+    with pytest.raises(HubError, match="a file could not be read .*absent.json"), explained("user/faces"):
+        (tmp_path / "absent.json").read_bytes()
