@@ -12,6 +12,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if sys.path and Path(sys.path[0] or ".").resolve() == ROOT / "train":
     sys.path[0] = str(ROOT)  # else `import train` finds this file
 
+from train.stopping import follow_launcher
+
+if __name__ == "__main__":
+    follow_launcher()  # here already: the imports below take seconds, in which a launcher can be killed
+
 try:
     import accelerate  # noqa: F401
     import datasets  # noqa: F401

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import accelerate
@@ -147,6 +149,37 @@ def test_a_run_may_go_on_in_another_precision_and_with_nothing_else_changed(tmp_
     assert "another mixed_precision, channels_last the weights will not be those of one run" in caplog.text
     with pytest.raises(SystemExit, match="seed differ from .*train_config.yaml; give the run's own values"):
         keep_or_refuse(args, TrainConfig(seed=1, mixed_precision="bf16"), "train/train.py")
+
+
+LAUNCHER = "import subprocess, sys; subprocess.run([sys.executable, *sys.argv[2:]])"
+SLOW_IMPORT = "import pathlib, time; pathlib.Path(__file__).with_name('importing').touch(); time.sleep(60)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's end")
+def test_a_launcher_killed_while_its_process_imports_leaves_none(repository, child_environment, tmp_path):
+    (tmp_path / "accelerate.py").write_text(SLOW_IMPORT)
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, "accelerate", "train/train.py", "--output", tmp_path / "run"],
+        cwd=repository, env=child_environment | {"PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
+    wait_for((tmp_path / "importing").exists)
+    (child,) = children.read_text().split()
+    launcher.kill()
+    launcher.wait()
+    wait_for(lambda: not running(child))
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def running(process):
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()  # nobody may be there to reap it
 
 
 def test_the_first_process_of_a_container_has_no_launcher(monkeypatch):
