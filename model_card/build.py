@@ -7,6 +7,7 @@ Everything comes from metrics.json, train_config.yaml and config.json: a card ca
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ SPLIT_SIZES = {"public_test": 3589, "private_test": 3589, "test": 7178}  # the c
 VIEW_NAMES = {"single": "single crop", "flip": "averaged with the mirror image", "ten_crop": "ten-crop"}
 DATASET = "FER-2013"
 FER_2013 = ("FER-2013 Training", "FER+ votes")  # what is no further data among those that training names
+PERMISSIVE = ("apache-2.0", "mit", "bsd-3-clause")  # as timm writes them
 NAMES = {"efficientnet_b2": "EfficientNetB2"}  # timm's to what people say
 
 
@@ -58,6 +60,7 @@ def card_text(folder, repo_id=None):
         return template().render(
             front_matter=front_matter(metrics, config, scored, names),
             repo_id=repo_id,
+            terms_of_base=terms_of_base(metrics["training"]),
             place=repo_id or "FOLDER",
             name=NAMES.get(config["architecture"], config["architecture"]),
             metrics=metrics,
@@ -178,7 +181,7 @@ def front_matter(metrics, config, scored, names):
     ]
     named = {"eval_results": results, "model_name": f"{config['architecture']}.fer2013"} if results else {}
     data = ModelCardData(
-        license="apache-2.0",
+        **licence_fields(metrics["training"]),
         library_name="timm",
         pipeline_tag="image-classification",
         tags=["image-classification", "timm", "transformers", "onnx", "facial-emotion-recognition", "fer2013"],
@@ -194,6 +197,24 @@ def base_model(training):
     """`base_model` only where weights of a Hub model were the start."""
     first = training["lineage"][0] if training["lineage"] else ""
     return {"base_model": first.split()[0]} if first.startswith("timm/") else {}
+
+
+def terms_of_base(training):
+    """(Hub id, licence) of the weights that were the start, where timm names a licence that doesn't let everybody
+    pass on under another what comes of them; else None."""
+    first = training["lineage"][0] if training["lineage"] else ""
+    found = re.fullmatch(r"(timm/\S+) from the Hub, under (.+)", first)
+    return found.groups() if found and found[2] not in PERMISSIVE else None
+
+
+def licence_fields(training):
+    """The front matter's licence: Apache-2.0, or that of the weights that were the start."""
+    terms = terms_of_base(training)
+    if not terms:
+        return {"license": "apache-2.0"}
+    if terms[1].startswith("cc-"):  # the Hub has these under the names that timm gives them
+        return {"license": terms[1]}
+    return {"license": "other", "license_name": terms[1], "license_link": f"https://huggingface.co/{terms[0]}"}
 
 
 def template():

@@ -48,7 +48,9 @@ def build_model(config, num_classes):
                 " --pretrained PATH takes a file or a model folder, --pretrained none starts from scratch"
             ) from None
         initialise_classifier(model)
-        return model, Normalisation.averaged(model.pretrained_cfg), [f"timm/{name} from the Hub"]
+        licence = model.pretrained_cfg.get("license")  # model_card/build.py reads it from the sentence
+        origin = f"timm/{name} from the Hub" + (f", under {licence}" if licence else "")
+        return model, Normalisation.averaged(model.pretrained_cfg), [origin]
     try:
         model = timm.create_model(config.architecture, **options)
     except RuntimeError as error:  # timm's for a name that it does not know

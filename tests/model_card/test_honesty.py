@@ -129,3 +129,23 @@ def test_further_data_bring_their_terms(folder):
     assert "1. Tiny-ImageNet, 10 epochs" in text and "0.123 kWh (CodeCarbon's estimate)" in text
     before = rebuilt(folder, lambda metrics: metrics["training"].update(datasets=["FER-2013 Training"])).text
     assert "Barsoum" not in before and "Stanford" not in before
+
+
+@pytest.mark.parametrize(
+    ("licence", "front", "text"),
+    [
+        (", under apache-2.0", ["license: apache-2.0"], "The code and these weights are under Apache-2.0."),
+        ("", ["license: apache-2.0"], "The code and these weights are under Apache-2.0."),
+        (", under cc-by-nc-4.0", ["license: cc-by-nc-4.0"], "which timm passes on under cc-by-nc-4.0"),
+        (
+            ", under apple-ascl",
+            ["license: other", "license_name: apple-ascl", "license_link: https://huggingface.co/timm/net.tag"],
+            "These weights began from timm/net.tag, which timm passes on under apple-ascl",
+        ),
+    ],
+)
+def test_weights_stay_under_the_licence_of_those_they_began_from(licence, front, text, folder):
+    card = rebuilt(folder, lambda m: m["training"].update(lineage=[f"timm/net.tag from the Hub{licence}", "a run"]))
+    for line in (*front, "base_model: timm/net.tag"):
+        assert f"\n{line}\n" in card.content.split("\n---\n")[0] + "\n", line
+    assert text in card.text

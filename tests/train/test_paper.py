@@ -62,10 +62,11 @@ def test_the_papers_recipe_from_the_hub_to_the_model_folder(hub, run, imagenet_s
 
     export = tmp_path / "run" / "export"
     metrics = json.loads((export / "metrics.json").read_text())
-    assert metrics["training"]["lineage"] == ["timm/efficientnet_b2.ra_in1k from the Hub"]
+    assert metrics["training"]["lineage"] == ["timm/efficientnet_b2.ra_in1k from the Hub, under apache-2.0"]
     config = json.loads((export / "config.json").read_text())["pretrained_cfg"]
     assert len(set(config["mean"])) == 1 and config["mean"][0] == pytest.approx((0.485 + 0.456 + 0.406) / 3)
-    assert "base_model: timm/efficientnet_b2.ra_in1k" in (export / "README.md").read_text()
+    card = (export / "README.md").read_text()
+    assert "base_model: timm/efficientnet_b2.ra_in1k" in card and "license: apache-2.0" in card
 
 
 def test_without_the_weights_one_sentence_says_so_before_anything_is_trained(hub, run):
