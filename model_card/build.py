@@ -193,17 +193,21 @@ def front_matter(metrics, config, scored, names):
     return data.to_yaml()
 
 
+def origin(training):
+    """Where the first weights came from, as train/model.py's `build_model` says it; "" from scratch."""
+    return next(iter(training["lineage"]), "")
+
+
 def base_model(training):
     """`base_model` only where weights of a Hub model were the start."""
-    first = training["lineage"][0] if training["lineage"] else ""
+    first = origin(training)
     return {"base_model": first.split()[0]} if first.startswith("timm/") else {}
 
 
 def terms_of_base(training):
     """(Hub id, licence) of the weights that were the start, where timm names a licence that doesn't let everybody
     pass on under another what comes of them; else None."""
-    first = training["lineage"][0] if training["lineage"] else ""
-    found = re.fullmatch(r"(timm/\S+) from the Hub, under (.+)", first)
+    found = re.fullmatch(r"(timm/\S+) from the Hub, under (.+)", origin(training))
     return found.groups() if found and found[2] not in PERMISSIVE else None
 
 
