@@ -40,3 +40,14 @@ def label_given_votes(labels, votes, num_classes):
     probabilities = np.zeros((len(labels), num_classes))
     probabilities[:, np.unique(labels)] = np.round(found, 3)
     return (probabilities / probabilities.sum(1, keepdims=True)).astype(np.float32)
+
+
+def foretold_labels(train, others, num_classes):
+    """float64 [n, num_classes] probabilities P(label | votes) of the pictures of `others`, by trees fitted on `train`.
+
+    Both are `Arrays` with votes. The labels of `others` have no part in it; a class that `train` lacks has 0.
+    """
+    trees = boosted_trees().fit(train.votes, train.labels)
+    probabilities = np.zeros((len(others.votes), num_classes))
+    probabilities[:, trees.classes_] = trees.predict_proba(others.votes)
+    return probabilities
