@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from train.metrics import selection_figures
-from train.score_difference import differences, main
+from train.score_difference import differences, main, tempered
 
 
 def answers(generator, labels, certainty):
@@ -58,6 +58,15 @@ def test_an_expected_label_says_the_same_with_less_noise():
         assert high - low <= drawn[name][3] - drawn[name][2], name
     assert expected["loss"][3] < 0
     assert expected["loss"][3] - expected["loss"][2] < (drawn["loss"][3] - drawn["loss"][2]) / 2
+
+
+def test_at_its_own_temperature_a_bolder_folder_is_no_other():
+    generator = np.random.default_rng(3)
+    chances = generator.dirichlet(np.full(7, 0.5), 500)
+    bolder = chances**1.5 / (chances**1.5).sum(1, keepdims=True)
+    assert np.abs(bolder - chances).max() > 0.05
+    np.testing.assert_allclose(tempered(bolder, chances), chances, atol=1e-3)
+    assert (tempered(bolder, chances).argmax(1) == bolder.argmax(1)).all()
 
 
 def copied(model_folder, to, **changes):
