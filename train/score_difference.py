@@ -10,7 +10,9 @@ Where the data hold FER+'s votes, the same figures follow with P(label | votes) 
 split) in the label's place, as "foretold": a label is one noisy answer, and its expectation given what ten annotators
 said has less variance (Rao-Blackwell), so that intervals become about half as wide. What the votes leave open, a
 picture may still say: such a label is blunter than the probabilities ought to be, and each folder's are brought to the
-temperature that suits it best (Guo et al. 2017), or the loss would reward modesty. Read these figures' differences.
+temperature that suits it best (Guo et al. 2017), or the loss would reward modesty. Read these figures' differences,
+and only beside those with the labels: they are blind to what a picture says of its label beyond the votes, and one
+folder was clearly the better by them and no better by PublicTest's labels (train/EXPERIMENTS.md, twelfth session).
 """
 
 import argparse
