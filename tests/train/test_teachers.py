@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_a_model_folder_teaches_what_it_answers(tmp_path):
     torch.testing.assert_close(teachers(grey), expected, atol=5e-3, rtol=0)
     digest = weights_sha256(folder)[:12]
     said = f"taught by model: efficientnet_b2, 7.7M parameters, at {size} px, weights sha256 {digest}"
-    own = " and ".join(load_config(folder / "train_config.yaml").teachers)
+    own = " and ".join(Path(one).name for one in load_config(folder / "train_config.yaml").teachers)
     assert teachers.lineage == [f"{said}, itself taught by {own}" if own else said]
 
 
