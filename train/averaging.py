@@ -13,8 +13,8 @@ from train.data import LABEL_NAMES
 from train.model import build_model, load_weights
 
 BEGUN = "begun.safetensors"
-"""A run's own copy of what it began with: `config.pretrained` may name other weights by the time that it ends, and a
-classifier that was drawn anew is nowhere else."""
+"""A run's own copy of the weights that it began with: `config.pretrained` may name others by the time that it goes on
+or ends, and a classifier that was drawn anew is nowhere else."""
 
 
 def averaged(config, run, share):

@@ -29,7 +29,7 @@ def write_atomically(path, write):
         temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch.save reports a full disk as RuntimeError
         raise CheckpointError(
-            f"{path} could not be written ({error}); earlier checkpoints are untouched: free some space, then --resume"
+            f"{path} could not be written ({error}); what was there is untouched: free space, then go on (--resume)"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)

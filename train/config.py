@@ -244,27 +244,36 @@ def coerce(name, value, declared):
                 raise ConfigError(f"{name}: needs a value")
             return None
         if "tuple" in kind:
+            if isinstance(value, str):
+                raise ConfigError(f"{name}: {value!r} is no list")
             length = len(default) if isinstance(default, tuple) and default else None
-            value = tuple(tuple(map(int, one)) if name == "size_schedule" else one for one in value)
+            value = tuple(tuple(whole(name, n) for n in one) if name == "size_schedule" else one for one in value)
             if name == "size_schedule" and any(len(one) != 2 for one in value):
                 raise ConfigError(f"{name}: {[list(one) for one in value]} should hold pairs of [epoch, pixels]")
             if length and len(value) != length:
                 raise ConfigError(f"{name}: {list(value)} should hold {length} values")
-            numbers = float if "float" in kind else int if "int" in kind else str
-            return value if name == "size_schedule" else tuple(numbers(one) for one in value)
+            if name == "size_schedule":
+                return value
+            if "int" in kind:
+                return tuple(whole(name, one) for one in value)
+            return tuple(map(float if "float" in kind else str, value))
         if "bool" in kind:
             if not isinstance(value, bool):
                 raise ConfigError(f"{name}: {value!r} is neither true nor false")
             return value
         if "int" in kind:
-            if float(value) != int(value):
-                raise ConfigError(f"{name}: {value!r} is no whole number")
-            return int(value)
+            return whole(name, value)
         return float(value) if "float" in kind else str(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last: an infinite number as a whole one
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{name}: {value!r} is not a value of type {kind}") from None
+
+
+def whole(name, value):
+    if float(value) != int(value):
+        raise ConfigError(f"{name}: {value!r} is no whole number")
+    return int(value)
 
 
 def add_flags(parser: argparse.ArgumentParser):

@@ -27,7 +27,7 @@ from train.sources import MIXED_TEST, UNKNOWN, USAGES, join_ferplus, read_source
 __all__ = ["LABEL_NAMES", "Arrays", "SourceError", "as_arrays", "fingerprint", "load_fer2013", "split_training"]
 
 logger = logging.getLogger(__name__)
-CACHE_VERSION = 6  # raised whenever what is cached changes, so that no older cache is read
+CACHE_VERSION = 7  # raised whenever what is cached changes, so that no older cache is read
 OFFICIAL_COUNTS = dict(zip(USAGES, (28_709, 3_589, 3_589), strict=True))
 SPLITS = {"PublicTest": "public_test", "PrivateTest": "private_test", MIXED_TEST: "test", UNKNOWN: "unknown"}
 
@@ -110,7 +110,7 @@ def build_splits(pictures, validation_fraction, seed, limit):
         return datasets.DatasetDict({name: as_dataset(pictures, rows, None) for name, rows in tests.items()})
     hashes = picture_hashes(pictures.images)
     training = positions["Training"]
-    known = np.unique(hashes[training])
+    known = np.unique(hashes[pictures.usage == "Training"])  # of all, also where `limit` leaves a part
     empty = np.flatnonzero(np.bincount(pictures.labels[training], minlength=len(LABEL_NAMES)) == 0)
     if len(empty):
         logger.warning("no Training picture of %s", ", ".join(LABEL_NAMES[one] for one in empty))

@@ -12,7 +12,7 @@ from train.config import to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
 from train.machine import portable
-from train.provenance import describe_run, looks_so_far
+from train.provenance import describe_run
 from train.score import (
     Alone,
     folder_logits,
@@ -28,8 +28,8 @@ from train.score import (
 logger = logging.getLogger(__name__)
 
 
-def finish(folder, config, splits, progress, lineage, weights, score, views, process, learnt=False):
-    """Write the model folder `folder` from the float32 file `weights` of a run.
+def finish(folder, config, splits, progress, origin, weights, score, views, process, learnt=False):
+    """Write the model folder `folder` from the float32 file `weights` of a run, which began with `origin`.
 
     A temperature and class offsets are fitted on the validation split, through the exported transform, and folded into
     the classifier.
@@ -48,7 +48,8 @@ def finish(folder, config, splits, progress, lineage, weights, score, views, pro
     export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
     before = stored_metrics(folder).get("training", {}).get("public_test_looks", 0)  # where a run is finished again
-    looks = max(before, looks_so_far(config))  # storing the figures of PublicTest counts this run's own
+    looks = max(before, origin.public_test_looks)  # storing the figures of PublicTest counts this run's own
+    origin = replace(origin, public_test_looks=looks)
     model, _, _ = load_model(building)
     write_metrics(
         building,
@@ -68,7 +69,7 @@ def finish(folder, config, splits, progress, lineage, weights, score, views, pro
                 "fitted_on": "validation",
                 "folded": True,
             },
-            "training": describe_run(config, progress, lineage, looks, process) | {"validation_may_be_learnt": learnt},
+            "training": describe_run(config, progress, origin, process) | {"validation_may_be_learnt": learnt},
             "splits": {},
         },
     )

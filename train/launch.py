@@ -14,15 +14,16 @@ import accelerate
 import torch
 import yaml
 
-from train.checkpoint import CheckpointError, write_atomically
+from train.checkpoint import CheckpointError, checkpoints, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.loop import NotFiniteError
 from train.machine import threads_of
+from train.model import ORIGIN
 from train.pictures import SourceError
 from train.provenance import FACES, learnt_from, weights_folder
 from train.score import stored_metrics
 from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
-from train.teachers import finished_run
+from train.teachers import FINISHED, finished_run
 
 logger = logging.getLogger("train")
 
@@ -76,7 +77,7 @@ def run(args, config, job, command):
                 accelerate.DistributedDataParallelKwargs(broadcast_buffers=False),
             ],
         )
-        refuse_contradictions(config, process)
+        refuse_contradictions(config, process, begun=goes_on(args) and (args.output / ORIGIN).is_file())
     except ValueError as error:  # ConfigError, and what Accelerate refuses
         sys.exit(f"{command}: {error}")
     if process.device.type == "cpu":
@@ -120,8 +121,16 @@ def end_alone(process, message):
     os._exit(1)
 
 
-def refuse_contradictions(config, process):
-    """What can be told of a configuration on this machine before anything is loaded. Raises ConfigError."""
+def goes_on(args):
+    """Whether there is a checkpoint that a run with the flags `args` goes on from; else --resume begins anew."""
+    return args.resume and bool(checkpoints(args.output / "checkpoints"))
+
+
+def refuse_contradictions(config, process, begun=False):
+    """What can be told of a configuration on this machine before anything is loaded. Raises ConfigError.
+
+    A run that goes on and keeps what it has `begun` with no longer asks what lies where it found that.
+    """
     share = process.num_processes * config.gradient_accumulation
     if config.batch_size % share:
         raise ConfigError(
@@ -142,7 +151,7 @@ def refuse_contradictions(config, process):
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
     for folder in config.teachers:
         check_same_split(config, finished_run(folder), "teachers")
-    if config.pretrained not in ("none", "hub"):
+    if config.pretrained not in ("none", "hub") and not begun:
         check_weights_are_there(Path(config.pretrained))
         check_same_split(config, weights_folder(config), "pretrained")
 
@@ -197,12 +206,21 @@ def check_same_split(config, folder, field):
         )  # fmt: skip
 
 
-def check_same_pictures(config, fingerprint_at, output):
+def check_same_pictures(config, fingerprint_at, output, resumed=False):
     """Whether this run's validation split may hold pictures that its weights or teachers have learnt, which is warned
     of and kept in `output` for the runs that follow.
 
-    `fingerprint_at` gives the fingerprint of the validation split that these data have at a validation_fraction.
+    `fingerprint_at` gives the fingerprint of the validation split that these data have at a validation_fraction. Where
+    the run goes on (`resumed`), what was found at its beginning holds; raises CheckpointError for other pictures.
     """
+    own = fingerprint_at(config.validation_fraction)
+    if resumed and (output / VALIDATION).is_file():
+        if (output / VALIDATION).read_text().strip() != own:
+            raise CheckpointError(
+                f"--resume: the run in {output} was validated on other pictures than --data holds; give the data that"
+                " it began with, or another --output"
+            )
+        return (output / LEARNT).is_file()
     folders = [Path(run) for run in config.teachers]
     folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
     reasons = {folder: learnt_there(config, folder, fingerprint_at) for folder in folders}
@@ -211,7 +229,6 @@ def check_same_pictures(config, fingerprint_at, output):
         logger.warning(
             "%s: this run's validation split may hold pictures learnt there, and its figures be too good", line.strip()
         )
-    own = fingerprint_at(config.validation_fraction)
     write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
     (output / LEARNT).unlink(missing_ok=True)
     if said:
@@ -240,6 +257,15 @@ def learnt_there(config, folder, fingerprint_at):
 
 def keep_or_refuse(args, config, command):
     """A run's folder holds one configuration: resuming with another is refused, a new run overwrites none."""
+    if (args.output / "config.json").is_file():
+        sys.exit(f"{command}: {args.output} is a model folder, not a run's: name another --output")
+    if not args.resume and any((args.output / name).exists() for name in ("checkpoints", "best.safetensors")):
+        sys.exit(f"{command}: {args.output} holds a run already; go on with --resume, or name another --output")
+    if args.resume and not goes_on(args) and any((args.output / name).exists() for name in FINISHED):
+        sys.exit(
+            f"{command}: --resume: {args.output} holds a finished run without its checkpoints, and beginning anew would"
+            " replace its weights: name another --output"
+        )
     stored = args.output / "train_config.yaml"
     if args.resume and stored.is_file():
         try:
@@ -252,7 +278,5 @@ def keep_or_refuse(args, config, command):
             sys.exit(f"{command}: --resume: {', '.join(refused)} differ from {stored}; give the run's own values")
         if changed:
             logger.warning("--resume: with another %s the weights will not be those of one run", ", ".join(changed))
-    if not args.resume and (args.output / "checkpoints").is_dir():
-        sys.exit(f"{command}: {args.output} holds a run already; go on with --resume, or name another --output")
     args.output.mkdir(parents=True, exist_ok=True)
     write_atomically(stored, lambda path: path.write_text(to_yaml(config)))

@@ -33,8 +33,10 @@ def usable_cores():
 
 
 def threads_of(asked, processes):
-    """Threads of each of so many processes on the CPU: as many as were `asked` for, else its share of the cores."""
-    return asked or max(1, usable_cores() // processes)
+    """Threads of each of so many processes on the CPU: as many as were `asked` for, else its share of the cores, which
+    it shares with those of its own machine alone."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", processes))  # set by `accelerate launch` where there are several
+    return asked or max(1, usable_cores() // min(here, processes))
 
 
 def launcher(device):

@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from train.config import ConfigError
 
 GREY_MEAN, GREY_STD = 0.5, 0.25  # of FER-2013's Training pictures, rounded (0.508, 0.255)
+ORIGIN = "begun.json"  # in a run's folder: what it began with (train/provenance.py)
+RUNS_OWN = ("best.safetensors", "averaged.safetensors")  # a run's own weights, whose figures are in its export
 
 
 @dataclass(frozen=True)
@@ -113,19 +115,25 @@ def load_weights(model, path, new_classifier=False):
     if not fits:
         initialise_classifier(model)
     spread_stem(model)
-    normalisation, lineage = Normalisation(), [f"weights of {path.name}"]
+    normalisation = Normalisation()
     if "mean" in metadata:  # a run's own file
         normalisation = Normalisation(float(metadata["mean"]), float(metadata["std"]))
     if (file.parent / "config.json").is_file():
         pretrained = json.loads((file.parent / "config.json").read_text())["pretrained_cfg"]
         normalisation = Normalisation.averaged(pretrained)
-    metrics = file.parent / "metrics.json"
-    if file.name == "best.safetensors" and not metrics.is_file():  # a run's own, whose figures are in its export
-        metrics = file.parent / "export" / "metrics.json"
-    if metrics.is_file():
-        training = json.loads(metrics.read_text()).get("training", {})
-        lineage = lineage_with(training)
-    return normalisation, lineage
+    return normalisation, lineage_of(path, file)
+
+
+def lineage_of(path, file):
+    """Where the weights in `file` came from, oldest first; `path` is what they were asked for by."""
+    folder = file.parent
+    for metrics in (folder, *([folder / "export"] if file.name in RUNS_OWN else [])):
+        if (metrics / "metrics.json").is_file():
+            return lineage_with(json.loads((metrics / "metrics.json").read_text()).get("training", {}))
+    own = f"weights of {path.name}"
+    if file.name in RUNS_OWN and (folder / ORIGIN).is_file():
+        return [*json.loads((folder / ORIGIN).read_text())["lineage"], f"{own} of {folder.name}, not run to its end"]
+    return [own]
 
 
 def lineage_with(training):

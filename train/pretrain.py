@@ -21,7 +21,7 @@ from train.loop import Loop
 from train.loss import soft_targets
 from train.model import build_model
 from train.pictures import SourceError, decode_grey
-from train.provenance import describe_run
+from train.provenance import Origin, describe_run
 from train.score import write_metrics
 from train.seeds import mixed_seed
 from train.stopping import TrainingStopped
@@ -107,8 +107,8 @@ def pretrain(args, config, process):
 
 def write_provenance(folder, config, process, progress, lineage):
     """metrics.json beside the weights: what a run that begins from them takes over into its own."""
-    training = describe_run(config, progress, lineage, 0, process, script=("-m", "train.pretrain"))
-    write_metrics(folder, {"schema_version": 1, "training": training | {"datasets": [NAME]}, "splits": {}})
+    training = describe_run(config, progress, Origin(lineage, [NAME], 0), process, script=("-m", "train.pretrain"))
+    write_metrics(folder, {"schema_version": 1, "training": training, "splits": {}})
 
 
 def main(arguments=None):

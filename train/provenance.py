@@ -1,15 +1,17 @@
 """What weights come from: the runs before them, the data that they have learnt from, the looks at PublicTest."""
 
 import datetime
+import json
 import re
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from train.checkpoint import write_atomically
 from train.config import TrainConfig, load_config
 from train.machine import commit, hardware, launcher, portable
-from train.model import describe
+from train.model import ORIGIN, describe
 from train.score import stored_metrics
 
 FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
@@ -19,6 +21,33 @@ BEYOND_IMAGENET = re.compile(
     r"jft|ig\d+[bm]|swsl|wsl|ssl|swag|seer|yfcc\w*|clip|metaclip|openai|laion\w*|datacomp\w*|dfn\w*|webli|m30m|m38m"
     r"|merged\w*|lvd\w*"
 )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run began with: the runs before it, the data that they and it have learnt from, their looks at PublicTest.
+
+    It is taken at the beginning and kept in the run's folder, as its weights are (train/averaging.py): a run that goes
+    on may find others where it found those.
+    """
+
+    lineage: list[str]
+    datasets: list[str]
+    public_test_looks: int
+
+    @classmethod
+    def of(cls, config, lineage):
+        return cls(lineage, list(dict.fromkeys([FACES, *data_beside(config)])), looks_so_far(config))
+
+    @classmethod
+    def kept(cls, run):
+        """Of the run in the folder `run`; None where it keeps none."""
+        file = run / ORIGIN
+        return cls(**json.loads(file.read_text())) if file.is_file() else None
+
+    def keep(self, run):
+        text = json.dumps(asdict(self), indent=1) + "\n"
+        write_atomically(run / ORIGIN, lambda path: path.write_text(text))
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,7 @@ def learnt_from(folder):
     return stored_metrics(folder).get("training", {}).get("datasets", [FACES])
 
 
-def describe_run(config, progress, lineage, looks, process, script=("train/train.py",)):
+def describe_run(config, progress, origin, process, script=("train/train.py",)):
     """The `training` part of metrics.json; `script` is what `accelerate launch` was given before the flags."""
     arguments = [one for one in sys.argv[1:] if one != "--resume"]  # a run that was resumed is the run that was begun
     return {
@@ -128,8 +157,6 @@ def describe_run(config, progress, lineage, looks, process, script=("train/train
         "epochs": len(progress.history),
         "best_epoch": progress.best_epoch + 1,
         "energy_kwh": progress.energy_kwh,
-        "public_test_looks": looks,
-        "lineage": lineage,
-        "datasets": list(dict.fromkeys([FACES, *data_beside(config)])),
+        **asdict(origin),
         "history": progress.history,
     }

@@ -35,10 +35,11 @@ from PIL import Image
 
 from model_card.build import CardError, build_card
 from train.calibration import Calibration
-from train.checkpoint import write_atomically
+from train.checkpoint import CheckpointError, write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.machine import hardware, launcher, portable, threads_of
 from train.metrics import evaluate_probabilities
+from train.pictures import LABEL_NAMES, SourceError, numbers_by_name
 
 VIEWS = ("single", "flip", "ten_crop")
 TEN_CROP = 0.9  # side of each crop, as a part of the picture's
@@ -107,23 +108,34 @@ def predict(model, transform, images, view="single", process=None, batch_size=64
     return logits.cpu().numpy()
 
 
+def class_columns(config, folder):
+    """For each of FER-2013's classes, in their order, its column in the logits of the model folder `folder`, whose
+    config.json is `config`. Raises SourceError where the folder's classes are not those."""
+    names = config.get("label_names")
+    if not names:
+        raise SourceError(f"{folder}/config.json holds no label_names: which class is which can't be told")
+    numbers = numbers_by_name(names, f"{folder}/config.json label_names")
+    return sorted(numbers, key=numbers.get)
+
+
 def softmax(logits):
     return torch.from_numpy(np.asarray(logits)).double().softmax(-1).numpy()
 
 
 def folder_logits(folder, split, process=None):
-    """(logits float32 [n, K], labels int64 [n]) of a `datasets` split, single view."""
-    model, transform, _ = load_model(folder)
-    arrays = as_arrays(split)
-    return predict(model, transform, arrays.images, process=process)[:, 0], arrays.labels
+    """(logits float32 [n, K] in FER-2013's order of classes, labels int64 [n]) of a `datasets` split, single view."""
+    model, transform, config = load_model(folder)
+    arrays, columns = as_arrays(split), class_columns(config, folder)
+    return predict(model, transform, arrays.images, process=process)[:, 0, columns], arrays.labels
 
 
 def score_folder(folder, split, *, views=("single",), process=None, batch_size=64):
-    """{view: entry of metrics.json} of a model folder on a `datasets` split."""
+    """{view: entry of metrics.json} of a model folder on a `datasets` split. Raises SourceError where the folder's
+    classes are not FER-2013's; their order may be another."""
     folder = Path(folder)
     process = process or Alone()
     model, transform, config = load_model(folder)
-    arrays = as_arrays(split)
+    arrays, columns = as_arrays(split), class_columns(config, folder)
     calibration = None
     if stored := stored_metrics(folder).get("calibration"):
         calibration = Calibration(stored["temperature"], np.asarray(stored.get("bias", 0.0)))
@@ -131,10 +143,10 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
     for view in views:
         logits = predict(model, transform, arrays.images, view, process, batch_size)
         entry = evaluate_probabilities(
-            softmax(logits).mean(1),
+            softmax(logits).mean(1)[:, columns],
             arrays.labels,
-            label_names=config["label_names"],
-            before=softmax(calibration.undone(logits)).mean(1) if calibration else None,
+            label_names=LABEL_NAMES,
+            before=softmax(calibration.undone(logits)).mean(1)[:, columns] if calibration else None,
             in_training=arrays.in_training,
         )
         entries[view] = entry | {
@@ -170,10 +182,10 @@ def check_validation(folder, split):
 
 def command_line(device):
     """How the figures are had again; scored at the end of a training run they are those of this script too."""
-    program = Path(sys.argv[0])
+    program, arguments = Path(sys.argv[0]), portable(one for one in sys.argv[1:] if one != "--resume")
     if program.name not in ("train.py", "score.py"):
-        return shlex.join(portable(sys.argv))
-    return shlex.join([*launcher(device), f"train/{program.name}", *portable(sys.argv[1:])])
+        return shlex.join([*portable(sys.argv[:1]), *arguments])
+    return shlex.join([*launcher(device), f"train/{program.name}", *arguments])
 
 
 def weights_sha256(folder):
@@ -246,6 +258,8 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     if args.limit and not args.output:
         parser.error("--limit scores a part of a split: name an --output, metrics.json holds whole splits")
+    if args.output and args.output.is_dir():
+        parser.error(f"--output: {args.output} is a folder; it is the name of a JSON file")
     process = accelerate.Accelerator()
     if process.device.type == "cpu":
         # accelerate launch sets OMP_NUM_THREADS=1
@@ -269,16 +283,19 @@ def main(arguments=None):
         note = limit_note(splits, args.split, args.limit)
         for view, entry in entries.items():
             print(table(entry, f"{args.model} on {args.split}, {view}{note}"))
-        if args.output:
-            text = json.dumps({args.split: entries}, indent=1) + "\n"
-            write_atomically(args.output, lambda path: path.write_text(text))
-        else:
-            store(args.model, args.split, entries)
-            if (args.model / "README.md").is_file():
-                try:
-                    build_card(args.model)  # else the card would lack these figures
-                except CardError as error:
-                    sys.exit(f"train/score.py: the figures are stored, but not in the card: {error}")
+        try:
+            if args.output:
+                text = json.dumps({args.split: entries}, indent=1) + "\n"
+                write_atomically(args.output, lambda path: path.write_text(text))
+            else:
+                store(args.model, args.split, entries)
+        except (CheckpointError, OSError) as error:  # the latter: its folder can't be made
+            sys.exit(f"train/score.py: {error}")
+        if not args.output and (args.model / "README.md").is_file():
+            try:
+                build_card(args.model)  # else the card would lack these figures
+            except CardError as error:
+                sys.exit(f"train/score.py: the figures are stored, but not in the card: {error}")
     process.end_training()
 
 

@@ -22,6 +22,7 @@ from train.pictures import LABEL_NAMES, SIZE, Decoder, Pictures, SourceError, cl
 logger = logging.getLogger(__name__)
 ROWS = 35_887  # of the challenge's file
 CSV_COLUMNS = ("emotion", "pixels", "Usage")
+PARQUET_COLUMNS = ("image", "label", "usage")
 USAGES = ("Training", "PublicTest", "PrivateTest")
 MIXED_TEST = "Test"  # the folder version's test/, where the file names do not tell Public from Private
 UNKNOWN = "Unknown"  # a split of the Hub's of which nobody has said what it is
@@ -45,13 +46,17 @@ def read_source(path):
         if path.suffix.lower() not in readers:
             raise SourceError(f"{path} is none of the known layouts; expected {LOOKED_FOR}")
         return readers[path.suffix.lower()](path)
-    for pattern, reader in (("*.parquet", read_parquet), ("*.csv", read_one_csv)):
-        found = sorted(path.glob(pattern))
-        if found:
-            return reader(found)
     inside = [one for one in path.iterdir() if not one.name.startswith((".", "__MACOSX"))]
     folders = {one.name.lower(): one for one in inside if one.is_dir()}
-    if "train" in folders or "test" in folders:
+    of_pictures = "train" in folders or "test" in folders
+    for pattern, reader, has_pictures in (
+        ("*.parquet", read_parquet, has_parquet_columns),
+        ("*.csv", read_one_csv, has_csv_columns),
+    ):
+        found = sorted(path.glob(pattern))
+        if found and not (of_pictures and not any(map(has_pictures, found))):  # a table beside folders may be any
+            return reader(found)
+    if of_pictures:
         others = sorted(set(folders) - {"train", "test"})
         if others:
             logger.warning("%s: train and test are read, not %s", path, ", ".join(folders[one].name for one in others))
@@ -78,13 +83,17 @@ def read_one_csv(files):
     """The CSV of the folder that has all columns: FER+'s votes, or the challenge's train.csv and test.csv, which lack
     Usage, may lie beside it."""
     for file in files:
-        try:
-            if set(CSV_COLUMNS) <= set(pd.read_csv(file, nrows=0).columns.str.strip()):
-                return read_csv(file)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise SourceError(f"{file}: not a readable CSV: {error}") from None
+        if has_csv_columns(file):
+            return read_csv(file)
     names = ", ".join(file.name for file in files)
     raise SourceError(f"{files[0].parent}: none of {names} has the columns {', '.join(CSV_COLUMNS)}")
+
+
+def has_csv_columns(file):
+    try:
+        return set(CSV_COLUMNS) <= set(pd.read_csv(file, nrows=0).columns.str.strip())
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise SourceError(f"{file}: not a readable CSV: {error}") from None
 
 
 def read_csv(path):
@@ -176,13 +185,20 @@ def read_parquet(files):
     return Pictures(*(one[order] for one in joined), votes)
 
 
+def has_parquet_columns(file):
+    try:
+        return set(PARQUET_COLUMNS) <= set(pq.read_schema(file).names)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file}: not readable as parquet: {error}") from None
+
+
 def read_parquet_file(path):
     try:
         stored = pq.read_table(path)
         table = stored.to_pandas()
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: not readable as parquet: {error}") from None
-    missing = [name for name in ("image", "label", "usage") if name not in table.columns]
+    missing = [name for name in PARQUET_COLUMNS if name not in table.columns]
     if missing:
         raise SourceError(f"{path}: no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     numbers = label_numbers(stored.schema, path)

@@ -20,6 +20,7 @@ from train.score import weights_sha256
 
 logger = logging.getLogger(__name__)
 TEACHERS = ("fer_resnet9",)
+FINISHED = ("training_curves.png", "export")  # written after a run's last epoch
 
 
 def conv_norm_relu(inputs, outputs):
@@ -89,7 +90,7 @@ def finished_run(folder):
         )
     if weights_file(folder).name == "model.safetensors":
         return folder
-    if not any((folder / name).exists() for name in ("training_curves.png", "export")):  # written after the last epoch
+    if not any((folder / name).exists() for name in FINISHED):
         logger.warning("teachers: %s has not run to its end; it teaches what it knows so far", folder)
     return folder
 

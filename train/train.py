@@ -43,10 +43,11 @@ from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load
 from train.energy import EnergyMeter
 from train.export import check_exportable
 from train.finish import finish
-from train.launch import add_run_flags, check_same_pictures, read_config, run
+from train.launch import add_run_flags, check_same_pictures, goes_on, read_config, run
 from train.loop import Loop
 from train.loss import class_weights, soft_targets
 from train.model import build_model
+from train.provenance import Origin
 from train.push import PushError, push_folder
 from train.seeds import mixed_seed
 from train.teachers import TEACHERS
@@ -112,17 +113,20 @@ def train_and_export(args, config, process):
             if name != "train"
         }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
-    learnt = False
+    learnt, resumed = False, goes_on(args)
     if process.is_main_process and not args.dry_run:
-        learnt = check_same_pictures(config, lambda fraction: fingerprint(load(fraction)["validation"]), args.output)
+        learnt = check_same_pictures(
+            config, lambda fraction: fingerprint(load(fraction)["validation"]), args.output, resumed
+        )
     counts = ", ".join(f"{name} {len(split):,}" for name, split in splits.items())
     logger.info("FER-2013 from %s: %s", args.data, counts)
 
     torch.manual_seed(mixed_seed(config.seed))
-    model, normalisation, lineage = build_model(config, len(LABEL_NAMES))
-    kept = args.resume and (args.output / BEGUN).is_file()
-    if config.pretrained != "none" and process.is_main_process and not kept:
-        save_weights(model, normalisation, args.output / BEGUN)
+    origin, begun = Origin.kept(args.output) if resumed else None, args.output / BEGUN
+    own = dataclasses.replace(config, pretrained=str(begun)) if origin and config.pretrained != "none" else config
+    model, normalisation, lineage = build_model(own, len(LABEL_NAMES))
+    if config.pretrained != "none" and process.is_main_process and not (resumed and begun.is_file()):
+        save_weights(model, normalisation, begun)
     voted = (config.ferplus_weight, config.ferplus_target)
     targets = soft_targets(train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, *voted)
     weights = class_weights(train.labels, len(LABEL_NAMES), config.class_weights)[torch.from_numpy(train.labels)]
@@ -135,8 +139,10 @@ def train_and_export(args, config, process):
         (validation.images, validation.labels),
         args.output,
     )
-    if loop.teachers:
-        lineage = [*lineage, *loop.teachers.lineage]
+    if origin is None:
+        origin = Origin.of(config, [*lineage, *(loop.teachers.lineage if loop.teachers else [])])
+        if process.is_main_process:
+            origin.keep(args.output)
     loop.energy = EnergyMeter() if args.measure_energy and process.is_main_process else None
     loop.max_steps = 1 if args.dry_run else None
     loop.fit(resume=args.resume)
@@ -153,7 +159,7 @@ def train_and_export(args, config, process):
             network, normalisation = averaged(config, args.output, config.pretrained_share)
             best = args.output / "averaged.safetensors"
             save_weights(network, normalisation, best)
-        finish(export, config, splits, loop.progress, lineage, best, args.score, args.views, process, learnt)
+        finish(export, config, splits, loop.progress, origin, best, args.score, args.views, process, learnt)
         logger.info("the model folder is %s", export)
         if args.push_to_hub:
             push_folder_or_say_how(export, args.push_to_hub)

@@ -166,6 +166,30 @@ def test_the_challenges_folder_is_read_by_the_file_that_says_each_rows_usage(lay
         read_source(tmp_path)
 
 
+def test_tables_of_something_else_may_lie_beside_the_folders(layouts, tmp_path):
+    shutil.copytree(layouts["folders"], tmp_path / "f")
+    (tmp_path / "f" / "files.csv").write_text("file,size\na.jpg,3\n")
+    pd.DataFrame({"file": ["a.jpg"]}).to_parquet(tmp_path / "f" / "files.parquet")
+    assert len(read_source(tmp_path / "f").labels) == 2 * LIMIT
+    (tmp_path / "f" / "files.csv").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"files\.csv: not a readable CSV"):
+        read_source(tmp_path / "f")
+
+
+def test_a_limit_does_not_hide_duplicates_in_training(layouts, tmp_path):
+    table = pd.read_csv(layouts["csv"])
+    table.loc[table.index[-1], "pixels"] = table.loc[LIMIT - 1, "pixels"]  # the last of Training, again in PublicTest
+    table = pd.concat([table[:LIMIT], table[-1:]])
+    table.to_csv(tmp_path / "fer2013.csv", index=False)
+    known = [
+        load_fer2013(tmp_path / "fer2013.csv", limit=limit, cache_dir=tmp_path / "cache")["public_test"]["in_training"][
+            :
+        ]
+        for limit in (None, LIMIT // 2)
+    ]
+    assert known == [[True], [True]]
+
+
 def test_numbers_in_file_names_are_rows_only_where_they_can_be(layouts, tmp_path):
     assert (read_source(layouts["folders"]).row >= 0).all()
     shutil.copytree(layouts["folders"], tmp_path / "f")

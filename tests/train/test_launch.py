@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import accelerate
 import pytest
 
+from train.checkpoint import CheckpointError
 from train.config import ConfigError, TrainConfig, to_yaml
 from train.launch import check_same_pictures, check_same_split, keep_or_refuse, refuse_contradictions
 from train.stopping import follow_launcher
@@ -168,3 +169,35 @@ def test_a_launcher_killed_while_its_process_imports_leaves_none(repository, chi
 def test_the_first_process_of_a_container_has_no_launcher(monkeypatch):
     monkeypatch.setattr(os, "getppid", lambda: 0)
     follow_launcher()
+
+
+def test_a_run_that_goes_on_keeps_what_was_found_of_its_pictures(tmp_path, caplog):
+    begun, output = tmp_path / "begun", tmp_path / "output"
+    begun.mkdir()
+    (begun / "validation.sha256").write_text("a" * 64 + "\n")
+    config = TrainConfig(pretrained=str(begun))
+    assert check_same_pictures(config, lambda fraction: "b" * 64, output)
+    with pytest.raises(CheckpointError, match="validated on other pictures than --data holds; give the data"):
+        check_same_pictures(config, lambda fraction: "c" * 64, output, resumed=True)
+    assert (output / "validation.sha256").read_text() == "b" * 64 + "\n"
+    (begun / "validation.sha256").unlink()  # nothing is to be seen of it any more
+    assert check_same_pictures(config, lambda fraction: "b" * 64, output, resumed=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "resume", "said"),
+    [
+        (["config.json", "model.safetensors"], False, "is a model folder, not a run's"),
+        (["config.json", "model.safetensors"], True, "is a model folder, not a run's"),
+        (["best.safetensors"], False, "holds a run already"),
+        (["best.safetensors", "export/config.json"], True, "a finished run without its checkpoints"),
+        (["best.safetensors", "training_curves.png"], True, "a finished run without its checkpoints"),
+    ],
+)
+def test_weights_are_not_replaced_by_another_run(files, resume, said, tmp_path):
+    for name in [*files, "train_config.yaml"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    with pytest.raises(SystemExit, match=said):
+        keep_or_refuse(SimpleNamespace(output=tmp_path, resume=resume), TrainConfig(), "train/train.py")
+    assert (tmp_path / "train_config.yaml").read_text() == ""

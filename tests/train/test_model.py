@@ -72,9 +72,14 @@ def test_pretrained_weights_of_other_classes_get_a_new_head(network, tmp_path):
     loaded, _, lineage = build_model(TrainConfig(pretrained=str(tmp_path / "tiny.safetensors")), 7)
     assert lineage == ["weights of tiny.safetensors"]
     earlier = {"lineage": ["timm/efficientnet_b2.ra_in1k from the Hub"], "epochs": 2, "date": "2026-01-01"}
+    (tmp_path / "begun.json").write_text(json.dumps(earlier))
+    (tmp_path / "tiny.safetensors").rename(tmp_path / "averaged.safetensors")
+    _, _, lineage = build_model(TrainConfig(pretrained=str(tmp_path / "averaged.safetensors")), 7)
+    own = f"weights of averaged.safetensors of {tmp_path.name}, not run to its end"
+    assert lineage == [*earlier["lineage"], own], "those that a run without an export began from"
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "metrics.json").write_text(json.dumps({"training": earlier}))
-    (tmp_path / "tiny.safetensors").rename(tmp_path / "best.safetensors")
+    (tmp_path / "averaged.safetensors").rename(tmp_path / "best.safetensors")
     loaded, _, lineage = build_model(TrainConfig(pretrained=str(tmp_path / "best.safetensors")), 7)
     assert lineage[:1] == earlier["lineage"] and lineage[1].startswith("2026-01-01: 2 epochs"), "those of the run"
     assert torch.equal(loaded.blocks[3][0].conv_pw.weight, model.blocks[3][0].conv_pw.weight)

@@ -14,7 +14,7 @@ from train.finish import without_folders
 from train.machine import launcher, portable, threads_of, usable_cores
 from train.model import describe
 from train.progress import Progress
-from train.provenance import data_beside, describe_run, looks_so_far
+from train.provenance import Origin, data_beside, describe_run, looks_so_far
 from train.score import store
 
 
@@ -174,9 +174,12 @@ def test_the_command_starts_as_many_processes(device, processes, on_this_machine
 
 
 def test_threads_are_those_of_the_cores_that_the_process_may_use(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
     assert [threads_of(None, processes) for processes in (1, 2, 8)] == [4, 2, 1] and threads_of(3, 2) == 3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")  # of eight processes on four machines
+    assert threads_of(None, 8) == 2
     monkeypatch.delattr(os, "sched_getaffinity")  # macOS and Windows
     assert usable_cores() == 64
 
@@ -186,7 +189,7 @@ def test_the_runs_own_command_tells_of_its_processes(monkeypatch):
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     monkeypatch.setattr(sys, "argv", ["train/train.py", "--data", "/my/fer2013", "--resume"])
     process = SimpleNamespace(device=torch.device("cpu"), num_processes=2)
-    command = describe_run(TrainConfig(), Progress(), [], 0, process)["command"]
+    command = describe_run(TrainConfig(), Progress(), Origin([], [], 0), process)["command"]
     assert command.endswith("launch --multi_gpu --num_processes 2 train/train.py --data fer2013")
 
 

@@ -1,16 +1,28 @@
 """Scoring as real processes: one and two give exactly the same figures, and they are those of a plain loop."""
 
 import json
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from datasets import Dataset
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from tests.train.several import command
 from train.data import LABEL_NAMES, as_arrays, fingerprint, load_fer2013
-from train.score import check_validation, limit_note, load_model, main, picture_views, predict, store, stored_metrics
+from train.score import (
+    check_validation,
+    limit_note,
+    load_model,
+    main,
+    picture_views,
+    predict,
+    score_folder,
+    store,
+    stored_metrics,
+)
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +102,44 @@ def test_logits_of_views_are_those_of_the_pictures(model_folder):
     assert flip.shape == (3, 2, 7)
     assert flip[:, 0] == pytest.approx(predict(model, transform, images)[:, 0], abs=1e-3)
     assert flip[:, 1] == pytest.approx(predict(model, transform, images[:, :, ::-1].copy())[:, 0], abs=1e-3)
+
+
+def test_a_folders_classes_go_by_their_names_in_whatever_order(model_folder, shared_data, tmp_path):
+    split = load_fer2013(shared_data / "fer2013", limit=80)["public_test"]
+    shutil.copytree(model_folder, tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    weights = load_file(tmp_path / "m" / "model.safetensors")
+    order = np.argsort(LABEL_NAMES)  # the alphabet's, as datasets that were read from folders have it
+    for part in ("classifier.weight", "classifier.bias"):
+        weights[part] = weights[part][order].contiguous()
+    save_file(weights, tmp_path / "m" / "model.safetensors", metadata={"format": "pt"})
+    names = [LABEL_NAMES[number] for number in order]
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"label_names": names}))
+    ours, theirs = (score_folder(folder, split)["single"] for folder in (model_folder, tmp_path / "m"))
+    assert theirs["confusion_matrix"] == ours["confusion_matrix"] and theirs["per_class"] == ours["per_class"]
+    for wrong, said in (([], "holds no label_names"), (["bored", *names[1:]], "'bored' is none of the classes")):
+        (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"label_names": wrong}))
+        with pytest.raises(ValueError, match=said):
+            score_folder(tmp_path / "m", split)
+
+
+def test_an_output_that_can_not_be_written_is_said_in_one_sentence(model_folder, shared_data, tmp_path, capsys):
+    called = [
+        "--model",
+        str(model_folder),
+        "--data",
+        str(shared_data / "fer2013"),
+        "--limit",
+        "8",
+        "--cpu_threads",
+        "1",
+    ]
+    with pytest.raises(SystemExit):
+        main([*called, "--output", str(tmp_path)])
+    assert "is a folder; it is the name of a JSON file" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"^train/score\.py: .*file"):
+        main([*called, "--output", str(tmp_path / "file" / "x.json")])
 
 
 def test_a_folders_part_is_said_to_be_drawn_evenly(model_folder, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -95,7 +96,8 @@ def test_it_leaves_exactly_the_model_folder_and_the_runs_own_files(finished):
     assert files(output / "export") == FOLDER
     others = {name for name in files(output) if not name.startswith(("export/", "fer/"))}
     steps = sorted(name for name in others if name.startswith("checkpoints/"))
-    assert len(steps) == 2 and others - set(steps) == {"train_config.yaml", "best.safetensors", "validation.sha256"}
+    own = {"train_config.yaml", "begun.json", "best.safetensors", "validation.sha256"}
+    assert len(steps) == 2 and others - set(steps) == own
     assert any("tfevents" in name for name in files(output / "fer"))
     assert Image.open(output / "export" / "figures" / "training_curves.png").size[0] > 400
 
@@ -246,12 +248,25 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     # the weights are replaced before the end, as `--pretrained model` invites to
     ended = load_file(tmp_path / "two" / "best.safetensors")
     save_file({name: tensor + 1 for name, tensor in load_file(best).items()}, best)
+    own, origin = tmp_path / "begun" / "export" / "metrics.json", metrics_of(tmp_path / "two")["training"]["lineage"]
+    own.write_text(own.read_text().replace("FER-2013 Training", "somebody's pictures"))
+    assert len(origin) == 1
     again = arguments(fer2013, tmp_path / "two", *extra, "--resume", "--pretrained_share", "0.5")
     process = launch(*again, processes=2)
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
     average = load_file(tmp_path / "two" / "averaged.safetensors")
     torch.testing.assert_close(average["conv_head.weight"], (first["conv_head.weight"] + ended["conv_head.weight"]) / 2)
+    training = metrics_of(tmp_path / "two")["training"]
+    assert training["lineage"] == origin and training["datasets"] == ["FER-2013 Training"]
+    assert training["validation_may_be_learnt"] and "--resume" not in training["command"]
+
+    # or are gone
+    shutil.rmtree(tmp_path / "begun")
+    process = launch(*again, processes=2)
+    said = process.communicate()[1]
+    assert process.returncode == 0, said[-3000:]
+    assert metrics_of(tmp_path / "two")["training"]["lineage"] == origin
 
 
 def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_environment, fer2013, tmp_path):
@@ -271,7 +286,7 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
         (lambda: fresh("--batch_size", "120"), "batch_size 120 exceeds the 105 pictures", None),
         (lambda: fresh(*EXPLODING), "the logits of the validation split are not finite", None),
         (lambda: fresh(*EXPLODING, "--batch_size", "8"), "the batch is rows", None),
-        (lambda: fresh(), "earlier checkpoints are untouched: free some space, then --resume", 600_000),
+        (lambda: fresh(), "what was there is untouched: free space, then go on (--resume)", 600_000),
     ):
         cases.append((call(), limit, said))
     if torch.cuda.is_available():
