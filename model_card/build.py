@@ -75,6 +75,7 @@ def card_text(folder, repo_id=None):
             confusions=hardest_confusions(entry["confusion_matrix"], list(entry["per_class"])),
             figures=FIGURES,
             pretraining=[name for name in metrics["training"]["datasets"] if name not in FER_2013],
+            taught=any(step.startswith("taught by ") for step in metrics["training"]["lineage"]),
             published=PUBLISHED,
             split_names=names,
             view_names=VIEW_NAMES,

@@ -149,3 +149,17 @@ def test_weights_stay_under_the_licence_of_those_they_began_from(licence, front,
     for line in (*front, "base_model: timm/net.tag"):
         assert f"\n{line}\n" in card.content.split("\n---\n")[0] + "\n", line
     assert text in card.text
+
+
+@pytest.mark.parametrize(
+    ("datasets", "lineage", "said"),
+    [
+        (["FER-2013 Training", "ImageNet"], [], "| ImageNet | none |"),
+        (["FER-2013 Training", "ImageNet"], ["taught by teacher: one"], "| ImageNet (its own or a teacher's) | none |"),
+        (["FER-2013 Training", "FER+ votes"], ["taught by teacher: one"], "| none | none |"),
+    ],
+)
+def test_a_teachers_data_is_not_called_the_models_own_pretraining(datasets, lineage, said, folder):
+    card = rebuilt(folder, lambda metrics: metrics["training"].update(datasets=datasets, lineage=lineage))
+    row = next(line for line in card.text.splitlines() if line.startswith("| **this model**"))
+    assert said in row
