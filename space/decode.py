@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from space.limits import LIMITS
-from space.text import Refusal
+from space.text import Refusal, megabytes
 
 # Pillow reads more, but these are what people have; fewer parsers, fewer doors.
 Image.init()  # registers all of Pillow's formats, also those that `open` leaves for later
@@ -19,6 +19,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 
 MANY_COPIES = ("WEBP", "AVIF")  # their decoders hold a picture several times over: 20 bytes a pixel were seen
 STRIP_ROWS = 64  # of a reduced picture, at a time
+UPRIGHT = {  # by EXIF's orientation; Pillow's own `exif_transpose` fails where it can't write the other tags anew
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Gradio opens some pictures on its own: what is too large must fail there too, and not only warn.
 Image.MAX_IMAGE_PIXELS = int(LIMITS.picture_megapixels * 1e6)
@@ -52,7 +61,7 @@ def decode(source, limits=LIMITS):
     except FileNotFoundError:
         raise Refusal("file_gone") from None
     if length > limits.picture_megabytes * 1e6:
-        raise Refusal("picture_too_heavy", megabytes=f"{length / 1e6:.0f}", limit=f"{limits.picture_megabytes:g}")
+        raise Refusal("picture_too_heavy", megabytes=megabytes(length), limit=f"{limits.picture_megabytes:g}")
     if length == 0:
         raise Refusal("picture_empty")
     try:
@@ -89,8 +98,8 @@ def upright(image, limits=LIMITS):
     orientation = image.getexif().get(0x0112, 1)  # only now: Pillow turns TIFFs itself, and takes the tag away
     rgb = reduced_rgb(image, divisor * image.width // width)
     image.close()  # its pixels: four bytes for each of 50 million
-    rgb.getexif()[0x0112] = orientation
-    ImageOps.exif_transpose(rgb, in_place=True)
+    if orientation in UPRIGHT:
+        rgb = rgb.transpose(UPRIGHT[orientation])
     return Picture(rgb, (height, width) if orientation in (5, 6, 7, 8) else (width, height))
 
 

@@ -41,13 +41,70 @@
       dialog.showModal();
     });
   }
-  if (navigator.mediaDevices) { /* browsers have it on https and on localhost only */
-    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const open = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices); /* on https and on localhost only */
+  if (open) {
     navigator.mediaDevices.getUserMedia = async (wish) => {
       await consent();
-      announce(""); /* the same sentence a second time would not be heard */
-      return open(wish).catch(tellNoCamera);
+      return openCamera(wish).catch((error) => {
+        tellNoCamera(error);
+        throw error;
+      });
     };
+  }
+
+  /* A camera is on while its picture is seen. Gradio would leave it on behind another tab, and beside the next one that
+     is chosen; it never opens one again, so that this does where the picture would be seen again. */
+  const cameras = new Map(); /* what each stream was asked for with */
+  const resting = new Map(); /* the same for each video that waits for its camera */
+  let opening = 0;
+  const seen = (video) => !document.hidden && shown(video);
+  async function openCamera(wish) {
+    announce(""); /* the same sentence a second time would not be heard */
+    restCameras(() => false); /* many a phone opens one at a time */
+    opening += 1;
+    try {
+      const stream = await open(wish);
+      cameras.set(stream, wish);
+      return stream;
+    } finally {
+      opening -= 1;
+      watchCameras();
+    }
+  }
+
+  function restCameras(stays) {
+    for (const [stream, wish] of cameras) {
+      const video = find(document, "video").find(({ srcObject }) => srcObject === stream);
+      if (video && stays(video)) continue;
+      for (const track of stream.getTracks()) track.stop();
+      cameras.delete(stream);
+      if (!video) continue;
+      video.srcObject = null; /* Gradio would send its last picture over and over */
+      resting.set(video, wish);
+    }
+  }
+
+  function wakeCameras() {
+    for (const [video, wish] of resting) {
+      if (video.srcObject || !video.isConnected) resting.delete(video); /* another was chosen, or a picture taken */
+      if (opening || !resting.has(video) || !seen(video)) continue;
+      resting.delete(video);
+      openCamera(wish).then((stream) => {
+        video.srcObject = stream;
+        video.play().catch(() => {}); /* left at once */
+      }, (error) => offerAgain(video, wish, error));
+    }
+  }
+
+  function offerAgain(video, wish, error) {
+    const again = document.createElement("button");
+    again.className = "fer-again";
+    again.textContent = tellNoCamera(error);
+    again.addEventListener("click", () => { /* which calls watchCameras */
+      again.remove();
+      resting.set(video, wish);
+    });
+    video.after(again);
   }
 
   /* Gradio says nothing: the sentence stands on the button that asks for the camera, which can be pressed again. */
@@ -56,7 +113,7 @@
     const words = error.name === "NotAllowedError" ? refused : missing;
     for (const offer of find(document, ".fer-offer .wrap")) offer.lastChild.nodeValue = ` ${words}`;
     announce(words);
-    throw error;
+    return words;
   }
 
   function choose(result, index) {
@@ -99,7 +156,8 @@
     for (const group of find(result, `[data-face="${panel.dataset.face}"] .fer-occlusion`)) group.innerHTML = rects;
     const at = flat.indexOf(top);
     const before = JSON.parse(result.dataset.result).faces[panel.dataset.face].confidence;
-    const blanks = { row: Math.floor(at / side) + 1, column: (at % side) + 1, side, after: percent(Math.max(0, before - top)) };
+    const after = before - top < 0.005 ? `< ${percent(0.01)}` : percent(before - top); /* never a false 0 */
+    const blanks = { row: Math.floor(at / side) + 1, column: (at % side) + 1, side, after };
     note.textContent = top < 0.01 ? words.flat : words.done.replace(/{(\w+)}/g, (_, name) => blanks[name]);
   }
 
@@ -133,7 +191,10 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest(".fer-save, .fer-seek, #accept");
     if (!button) return;
-    if (button.id === "accept") consented = refocus = true;
+    if (button.id === "accept") {
+      consented = refocus = true;
+      button.classList.add("fer-seen");
+    }
     if (button.matches(".fer-seek")) {
       const video = document.querySelector("#video-result video");
       video.currentTime = Number(button.dataset.seconds);
@@ -167,16 +228,17 @@
   /* Gradio's camera: asked for at once when the notice has been accepted, and its hard-wired English replaced. */
   function tuneCamera() {
     const notice = document.querySelector("#accept:not(.fer-seen)");
-    if (consented && notice) { /* it was read on the photo's tab */
-      notice.classList.add("fer-seen");
-      notice.click();
-    }
+    if (consented && shown(notice)) notice.click(); /* it was read on the photo's tab */
     for (const offer of find(document, "[title='grant webcam access']")) {
       const words = document.getElementById("fer-consent").dataset.allow;
       offer.title = words;
       offer.classList.add("fer-offer");
       offer.querySelector(".wrap").lastChild.nodeValue = ` ${words}`;
-      if (consented && offer.closest("#camera")) offer.querySelector("button").click();
+    }
+    const offer = document.querySelector("#camera .fer-offer:not(.fer-seen)");
+    if (consented && shown(offer)) {
+      offer.classList.add("fer-seen");
+      offer.querySelector("button").click();
     }
     find(document, "#camera [aria-label='capture photo']").forEach((button) => button.removeAttribute("aria-label"));
     if (refocus) focusCamera();
@@ -237,10 +299,10 @@
 
   /* Whoever leaves the tab, by its bar or by the menu of what does not fit there, or leaves the browser's, no longer
      sees that pictures are sent: Gradio would go on. And where the queue was full it would wait for ever. Stop is
-     pressed once, after Gradio has drawn: pressed again it would be Start. */
+     pressed once, after Gradio has drawn: pressed again it would be Start. Cameras that nobody sees are turned off. */
   let looking = false;
   let pressed = false;
-  function stopWebcam() {
+  function watchCameras() {
     if (looking) return;
     looking = true;
     setTimeout(() => {
@@ -251,10 +313,13 @@
       const stop = idle && (waiting ?? document.querySelector("#camera [title='stop recording']"))?.closest("button");
       if (stop && !pressed) stop.click();
       pressed = idle && (pressed || Boolean(stop));
+      restCameras(seen);
+      wakeCameras();
+      tuneCamera(); /* the webcam's tab may just have been opened */
     });
   }
-  document.addEventListener("click", stopWebcam);
-  document.addEventListener("visibilitychange", stopWebcam);
+  document.addEventListener("click", watchCameras);
+  document.addEventListener("visibilitychange", watchCameras);
 
   /* A new answer: its first face is chosen, and it is spoken. */
   function greetResult() {
@@ -270,7 +335,7 @@
     new MutationObserver((changes) => {
       greetResult();
       tuneCamera();
-      stopWebcam();
+      watchCameras();
       if (stopped()) document.querySelector("#fer-layer:not(:empty)")?.replaceChildren(); /* boxes of a picture gone by */
       const title = document.querySelector("#head h1")?.textContent.trim(); /* in the reader's language */
       if (title && document.title !== title) document.title = title;

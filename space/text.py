@@ -36,6 +36,11 @@ def duration(language, seconds):
     return say(language, "minutes_many", count=math.ceil(seconds / 60))
 
 
+def megabytes(length):
+    """A file's size for people, from its bytes: rounded up to tenths, so that what is over a limit reads as more."""
+    return f"{math.ceil(length / 1e5) / 10:g}"
+
+
 def emotion_name(language, label):
     """A class's name for people; a class that the languages do not know (another model's) keeps its own."""
     known = languages()

@@ -11,7 +11,7 @@ from PIL import Image
 from space.decode import Picture
 from space.draw import TIGHT, draw_faces, tag_text
 from space.limits import LIMITS
-from space.text import Refusal
+from space.text import Refusal, megabytes
 from space.tracking import Tracker
 
 LARGEST_SIDE = 1280  # pixels of the copy
@@ -70,11 +70,11 @@ def analyse_video(analyzer, source, destination, language="en", limits=LIMITS, p
     video within the limits.
     """
     try:
-        megabytes = Path(source).stat().st_size / 1e6
+        length = Path(source).stat().st_size
     except FileNotFoundError:
         raise Refusal("file_gone") from None
-    if megabytes > limits.video_megabytes:
-        raise Refusal("video_too_heavy", megabytes=f"{megabytes:.0f}", limit=f"{limits.video_megabytes:g}")
+    if length > limits.video_megabytes * 1e6:
+        raise Refusal("video_too_heavy", megabytes=megabytes(length), limit=f"{limits.video_megabytes:g}")
     try:
         with av.open(str(source), options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:

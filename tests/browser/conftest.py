@@ -22,6 +22,22 @@ FLAGS = [
     "--host-resolver-rules=MAP faces.test 127.0.0.1",  # loopback by a name that is no secure context
 ]
 
+# Notes every camera that is opened; with an error's name in `window.failing` the next one fails with it.
+NOTE_CAMERAS = """
+  window.streams = [];
+  const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wish) => {
+    const name = window.failing;
+    window.failing = null;
+    if (name) throw new DOMException("", name);
+    const stream = await open(wish);
+    window.streams.push(stream);
+    return stream;
+  };
+  addEventListener("unhandledrejection", (event) => event.preventDefault());
+"""
+CAMERAS = "states => String(streams.flatMap(stream => stream.getTracks()).map(track => track.readyState)) === states"
+
 
 def centre(locator):
     """x and y, in pixels of the page."""
@@ -88,6 +104,24 @@ def open_page(browser, app_url):
         context.close()
     assert not foreign, f"asked other hosts: {foreign}"
     assert not failures, f"errors of scripts: {failures}"
+
+
+@pytest.fixture
+def open_noting_cameras(open_page):
+    """A page that has been opened anew with NOTE_CAMERAS."""
+
+    def open_one():
+        page = open_page(permissions=["camera"])
+        page.add_init_script(NOTE_CAMERAS)
+        page.reload()
+        return page
+
+    return open_one
+
+
+def expect_cameras(page, *states):
+    """All that were opened, in order, are or soon will be in these states: "live", "ended"."""
+    page.wait_for_function(CAMERAS, arg=",".join(states))
 
 
 @pytest.fixture(scope="session")

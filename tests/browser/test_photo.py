@@ -120,6 +120,16 @@ def test_heat_map_and_occlusion_map(open_page):
     assert min(drops) == pytest.approx(after - before, abs=1), "the note and the cells say different drops"
 
 
+@pytest.mark.parametrize("left", [0.003, 0, -0.00001])
+def test_an_occlusion_map_that_leaves_almost_nothing_does_not_say_zero(open_page, left):
+    page = open_page()
+    page.locator("#example").click()
+    confidence = json.loads(page.locator(".fer-result").get_attribute("data-result"))["faces"][0]["confidence"]
+    page.evaluate("drop => { window.ferOcclusion = async () => [[0, drop], [0, 0]] }", confidence - left)
+    page.get_by_text("Occlusion map", exact=True).click()
+    expect(page.locator(".fer-occlusion-note")).to_have_text(re.compile(r"from \d+% to < 1%\.$"))
+
+
 def test_the_occlusion_map_follows_the_chosen_face(open_page, two_faces):
     page = open_page()
     upload(page, two_faces)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from space.text import say
-from tests.browser.conftest import PATIENCE_SECONDS, launch_with_camera
+from tests.browser.conftest import PATIENCE_SECONDS, expect_cameras, launch_with_camera
 
 FREED_SECONDS = PATIENCE_SECONDS  # of a turn of 900: from a closed tab to the next person's first result
 FRAME_BYTES = 250_000  # most for one posted picture of 640 x 480
@@ -18,8 +18,8 @@ NO_CAMERA = """
   navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", "NAME"));
   addEventListener("unhandledrejection", (event) => event.preventDefault());
 """
-HIDE = """() => {
-  Object.defineProperty(document, "hidden", { value: true, configurable: true });
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
@@ -88,9 +88,48 @@ def test_leaving_the_tab_stops_it(open_page):
     start = page.get_by_role("button", name="Start", exact=True)
     start.click()
     expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
-    page.evaluate(HIDE)
+    page.evaluate(HIDE, True)
     expect(start).to_be_visible()
     expect(page.locator("#fer-layer .fer-box")).to_have_count(0)
+
+
+def expect_answers(page):
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
+
+
+def test_the_camera_is_off_while_nobody_sees_its_picture(open_noting_cameras):
+    page = open_noting_cameras()
+    start_stream(page)
+    expect(page.locator("#fer-layer .fer-box").first).to_be_visible()
+    expect_cameras(page, "live")
+    page.get_by_role("tab", name="Photo").click()
+    expect_cameras(page, "ended")
+    page.get_by_role("tab", name="Webcam").click()
+    expect_cameras(page, "ended", "live")
+    expect_answers(page)
+    page.evaluate(HIDE, True)
+    expect_cameras(page, "ended", "ended")
+    page.evaluate(HIDE, False)
+    expect_cameras(page, "ended", "ended", "live")
+    expect_answers(page)
+
+
+def test_a_camera_that_does_not_come_back_gets_a_sentence_and_another_try(open_noting_cameras):
+    page = open_noting_cameras()
+    start_stream(page)
+    page.get_by_role("tab", name="Photo").click()
+    expect_cameras(page, "ended")
+    page.evaluate("window.failing = 'NotReadableError'")
+    page.get_by_role("tab", name="Webcam").click()
+    again = page.get_by_role("button", name=say("en", "camera_missing"))
+    expect(again).to_be_visible()
+    expect(page.locator("#fer-announcer")).to_have_text(say("en", "camera_missing"))
+    expect(page.locator("#camera .capture-button")).to_be_hidden()
+    again.click()
+    expect_cameras(page, "ended", "live")
+    expect(again).to_have_count(0)
+    expect_answers(page)
 
 
 def test_a_camera_that_the_queue_refuses_can_be_started_again(open_page):
@@ -120,8 +159,8 @@ def test_a_camera_that_does_not_start_gets_a_sentence(open_page, error, sentence
     expect(page.locator("#fer-announcer")).to_have_text(say("en", sentence))
 
 
-def test_no_camera_starts_on_the_photo_tab_before_the_notice(open_page):
-    page = open_page(permissions=["camera"])
+def test_no_camera_starts_on_the_photo_tab_before_the_notice_and_none_behind_it(open_noting_cameras):
+    page = open_noting_cameras()
     page.get_by_label("Capture from camera").click()
     dialog = page.get_by_role("dialog")
     offer = page.get_by_title("Allow the camera")
@@ -135,8 +174,11 @@ def test_no_camera_starts_on_the_photo_tab_before_the_notice(open_page):
     expect(page.locator("#photo video")).to_be_visible()
     page.get_by_label("capture photo").click()
     expect(page.locator("#result .fer-box")).to_have_count(1)
+    expect(page.locator("#camera")).to_have_count(0)
+    expect_cameras(page, "ended")
     page.get_by_role("tab", name="Webcam").click()  # read once is read
-    expect(page.locator("#camera")).to_be_visible()
+    expect(page.locator("#camera video")).to_be_visible()
+    expect_cameras(page, "ended", "live")
 
 
 def start_stream(page):

@@ -1,6 +1,7 @@
 """What the decoder makes of good, odd and bad files."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -42,6 +43,19 @@ def test_applies_every_orientation(orientation):
     picture = decode(encoded(stored, "PNG", exif=exif))
     assert picture.size == (60, 40)
     np.testing.assert_array_equal(np.asarray(picture.image), np.asarray(scene()))
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turns_a_picture_whose_other_tags_pillow_can_not_write(orientation, image_format):
+    """A resolution of "72" as text, as some programs write it."""
+    tags = [(0x0112, 3, 1, struct.pack("<HH", orientation, 0)), (0x011A, 2, 3, b"72\0\0")]
+    entries = b"".join(struct.pack("<HHI", *tag) + value for *tag, value in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    stored = scene().transpose(UNDO[orientation]) if orientation > 1 else scene()
+    picture = decode(encoded(stored, image_format, exif=exif))
+    assert picture.size == (60, 40)
+    assert np.abs(np.asarray(picture.image, int) - np.asarray(scene(), int)).mean() < 8
 
 
 def test_scales_16_bits_instead_of_clipping_them():
@@ -97,8 +111,14 @@ def test_refuses_by_weight_and_by_pixels():
     data = encoded(scene(200, 200), "PNG")
     with pytest.raises(Refusal, match=r"more than 0\.03 megapixels"):
         decode(data, Limits(picture_megapixels=0.03))
-    with pytest.raises(Refusal, match="MB is the most"):
+    with pytest.raises(Refusal, match=r"has 0\.1 MB; 1e-05 MB is the most"):
         decode(data, Limits(picture_megabytes=1e-5))
+
+
+@pytest.mark.parametrize("length, said", [(20_000_001, "20.1"), (20_100_000, "20.1"), (20_450_000, "20.5")])
+def test_what_is_too_heavy_reads_as_more_than_the_limit(length, said):
+    with pytest.raises(Refusal, match=f"has {said} MB; 20 MB is the most"):
+        decode(bytes(length))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked():

@@ -123,10 +123,12 @@ def test_a_picture_that_the_browser_can_not_draw_gets_a_sentence(page, portrait)
 def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(page, portrait, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
     (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "heavy.jpg").write_bytes(bytes(20_000_001))
     Image.new("1", (10000, 6000)).save(tmp_path / "large.png")
-    for name, said in (("broken.jpg", "not a picture"), ("empty.png", "empty"), ("large.png", "51 megapixels")):
+    said = {"broken.jpg": "not a picture", "empty.png": "empty", "large.png": "51 megapixels"}
+    for name, words in (said | {"heavy.jpg": "has 20.1 MB; 20 MB is the most"}).items():
         show(page, tmp_path / name)
-        expect(page.locator("#result .fer-error")).to_contain_text(said)
+        expect(page.locator("#result .fer-error")).to_contain_text(words)
     show(page, portrait)
     expect(page.locator("#result .fer-box")).to_have_count(1)
 

@@ -31,7 +31,8 @@ export async function decode(file: Blob): Promise<Picture> {
   const { megabytes, megapixels, decodedMegapixels } = app.limits;
   if (!file.size) throw new Refusal("picture_empty");
   if (file.size > megabytes * 1e6) {
-    throw new Refusal("picture_too_heavy", { megabytes: Math.round(file.size / 1e6), limit: megabytes });
+    const tenths = Math.ceil(file.size / 1e5); // rounded up, so that it is more than the limit
+    throw new Refusal("picture_too_heavy", { megabytes: tenths / 10, limit: megabytes });
   }
   const bitmap = await createImageBitmap(file, AS_STORED).catch(() => {
     throw new Refusal("picture_unknown");
