@@ -161,6 +161,9 @@ def test_a_camera_that_does_not_start_gets_a_sentence(open_page, error, sentence
 
 def test_no_camera_starts_on_the_photo_tab_before_the_notice_and_none_behind_it(open_noting_cameras):
     page = open_noting_cameras()
+    page.get_by_role("tab", name="Webcam").click()  # the notice is there now, also where it is not seen
+    expect(page.locator("#accept")).to_be_visible()
+    page.get_by_role("tab", name="Photo").click()
     page.get_by_label("Capture from camera").click()
     dialog = page.get_by_role("dialog")
     offer = page.get_by_title("Allow the camera")
