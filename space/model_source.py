@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2  # huggingface_hub's own HTTP client, for the type of its errors
-from huggingface_hub import snapshot_download
+from huggingface_hub import metadata_load, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from space.classifier import ModelError, load_classifier
@@ -79,6 +79,19 @@ def fetch(wanted):
 def download(repository, revision, files):
     """The folder of those of `files` that the repository has."""
     return Path(snapshot_download(repository, revision=revision or None, allow_patterns=files, etag_timeout=10))
+
+
+def licence_fields(folder):
+    """The licence that the card in the model folder `folder` declares, as fields of another card's front matter; the
+    code's Apache-2.0 where there is none."""
+    card = folder / "README.md"
+    declared = (metadata_load(card) or {}) if card.is_file() else {}
+    fields = ("license", "license_name", "license_link")
+    return {name: declared[name] for name in fields if declared.get(name)} or {"license": "apache-2.0"}
+
+
+def licence_name(fields):
+    return fields.get("license_name") or fields["license"]
 
 
 def load_model(wanted=None):

@@ -27,6 +27,7 @@ from space.classifier import ModelConfig, ModelError
 from space.detectors import YUNET_FILE, YUNET_REPOSITORY
 from space.limits import Limits
 from space.model_source import FILES as MODEL_FILES
+from space.model_source import licence_fields, licence_name
 from space.settings import settings_text
 from space.text import duration
 
@@ -36,6 +37,7 @@ NOT_FOLDERS = ("space/static/",)
 NOT_SUFFIXES = (".pyc", ".pyi")
 NEEDED = ("config.json", "onnx/model.onnx")
 ZERO_GPU = "zero-a10g"
+CODE_LICENCE = {"license": "apache-2.0"}
 PYTHON = "3.12"  # of what ZeroGPU has (3.10 and 3.12), the one that numpy still supports
 
 PLANS = {
@@ -65,7 +67,7 @@ nothing is sent on.
 account may choose. The variable `FER_MODEL` (USER/NAME@REVISION) serves another model, for a private one with a secret
 `HF_TOKEN` that may read it.
 
-Published by `python -m space.publish`; the code is under Apache-2.0.
+Published by `python -m space.publish`; the code is under Apache-2.0{terms}.
 """
 
 
@@ -123,9 +125,12 @@ def embedded_files(root=ROOT):
     return {f"model/{name}": root / "model" / name for name in MODEL_FILES if (root / "model" / name).is_file()}
 
 
-def card_text(title, classes, model=None, commit=None, model_files=(), private=False, hardware=None):
+def card_text(
+    title, classes, model=None, commit=None, model_files=(), private=False, hardware=None, licence=CODE_LICENCE
+):
     """The Space's README with its front matter: Gradio's version is the one that runs here. `classes` is how many the
-    model has, which is a Hub id, or None; a duplicate of the Space is offered `hardware`."""
+    model has, which is a Hub id, or None; a duplicate of the Space is offered `hardware`. `licence` holds the front
+    matter's fields of what the Space itself holds."""
     preload = [f"{YUNET_REPOSITORY} {YUNET_FILE}"]
     if model and not private:  # a build has no token to fetch a private one with
         preload.insert(0, f"{model} {','.join(model_files)} {commit}")
@@ -143,12 +148,13 @@ def card_text(title, classes, model=None, commit=None, model_files=(), private=F
         preload_from_hub=preload,
         short_description="Faces and their expressions, on the CPU",  # 60 characters at most
         tags=["facial-emotion-recognition", "image-classification", "fer2013", "onnx"],
-        license="apache-2.0",
+        **licence,
     ).to_yaml()
     return CARD.format(
         front_matter=front_matter,
         title=title,
         classes=classes,
+        terms="" if licence == CODE_LICENCE else f", the model that travels with it under {licence_name(licence)}",
         duration=duration("en", Limits().upload_seconds),  # those set here are not the Space's
         model=f"The model is [{model}](https://huggingface.co/{model}/tree/{commit})." if model else
         "The model travels with the app, in `model/`.",
@@ -169,7 +175,8 @@ def space_files(model=None, embed=False, *, title, hardware=None, root=ROOT, api
         if pinned[3]:
             print(f"{pinned[0]} is private: give the Space a secret HF_TOKEN that may read it", file=sys.stderr)
     classes = count_classes_on_hub(api, *pinned[:2]) if model else count_classes(root / "model")
-    files["README.md"] = card_text(title, classes, *pinned, hardware=hardware).encode()
+    licence = licence_fields(root / "model") if embed else CODE_LICENCE
+    files["README.md"] = card_text(title, classes, *pinned, hardware=hardware, licence=licence).encode()
     return files
 
 
@@ -255,9 +262,11 @@ def main(arguments=None):
     title = args.title or default_title(args.repo_id)
     try:
         if args.static:
-            from space.static.publish import publish_static, static_files  # wants onnx, which the app does without
-
-            with static_files(args.model, args.detector, title=title) as files:
+            try:
+                from space.static.publish import publish_static, static_files  # the app does without onnx
+            except ModuleNotFoundError as error:
+                raise HubError(f"--static needs {error.name}: pip install -r space/static/requirements.txt") from error
+            with static_files(args.model, args.detector, title=title, private=args.private) as files:
                 if args.dry_run:
                     list_files(files, args.repo_id)
                     return

@@ -47,6 +47,14 @@ def serve(analyzer: Analyzer, **launch):
     )
 
 
+def end_as_ctrl_c_does():
+    """`kill`, a container's end and a closed terminal end the app as Ctrl+C does: uploads are deleted."""
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no second
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) != signal.SIG_IGN:  # `nohup` has the second ignored
+            signal.signal(number, signal.default_int_handler)
+
+
 def main():
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -55,7 +63,7 @@ def main():
         analyzer = Analyzer.load()
     except (ModelError, OSError) as error:
         sys.exit(f"app.py: {error}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl+C does: uploads are deleted
+    end_as_ctrl_c_does()
     analyzer.warm_up()
     logging.info(
         "model %s (%s), faces by %s", analyzer.source.name, analyzer.classifier.sha256[:12], analyzer.detector.name

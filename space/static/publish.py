@@ -4,11 +4,11 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import SpaceCardData
+from huggingface_hub import HfApi, SpaceCardData
 
-from hub.commit import HubError, commit_files
+from hub.commit import HubError, commit_files, explained, retried
 from space.classifier import ModelError
-from space.model_source import ModelSource, find_model
+from space.model_source import ModelSource, find_model, licence_fields, licence_name
 from space.static.build import BuildError, build
 
 CARD = """---
@@ -23,8 +23,8 @@ what it reaches and what it is not for.
 
 {model}
 
-Published by `python -m space.publish --static`; the code is under Apache-2.0. YuNet, which finds the faces, is under
-the MIT licence, as is ONNX Runtime.
+Published by `python -m space.publish --static`; the code is under Apache-2.0, the model under {licence}. YuNet, which
+finds the faces, is under the MIT licence, as is ONNX Runtime.
 """
 
 # Threads need a page that is isolated from other origins; the service worker does the same on other hosts.
@@ -37,6 +37,7 @@ HEADERS = {
 
 def static_card(title, source: ModelSource, classes):
     """The Space's README with its front matter. A model folder, unlike a Hub id, has no revision and is not linked."""
+    licence = licence_fields(source.folder)
     front_matter = SpaceCardData(
         title=title,
         emoji="🙂",
@@ -47,26 +48,31 @@ def static_card(title, source: ModelSource, classes):
         models=[source.name] if source.revision else None,
         short_description="Faces and their expressions, in your own browser",  # 60 characters at most
         tags=["facial-emotion-recognition", "image-classification", "fer2013", "onnx"],
-        license="apache-2.0",
         custom_headers=HEADERS,
+        **licence,
     ).to_yaml()
     model = (
         f"The model is [{source.name}](https://huggingface.co/{source.name}/tree/{source.revision})."
         if source.revision
         else "The model travels with the page."
     )
-    return CARD.format(front_matter=front_matter, title=title, classes=classes, model=model)
+    return CARD.format(
+        front_matter=front_matter, title=title, classes=classes, model=model, licence=licence_name(licence)
+    )
 
 
 @contextmanager
-def static_files(model=None, detector=None, *, title):
+def static_files(model=None, detector=None, *, title, private=False):
     """Build the page; {path in the Space: local path or bytes}, until the context ends.
 
-    `model` is a folder, or USER/NAME[@REVISION] on the Hub, or None for what the app serves. HubError says what failed.
+    `model` is a folder, or USER/NAME[@REVISION] on the Hub, or None for what the app serves. HubError says what failed,
+    and that a private model's weights would lie open: every visitor's browser loads them. `private` is of the Space.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = find_model(model)
+            if source.revision and not private:
+                refuse_private(source)
             app = build(source, folder, detector)
         except ModelError as error:
             raise HubError(str(error).replace("FER_MODEL=", "--model ")) from error
@@ -75,6 +81,16 @@ def static_files(model=None, detector=None, *, title):
         paths = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
         files = {path.relative_to(folder).as_posix(): path for path in paths}
         yield files | {"README.md": static_card(title, source, len(app["model"]["labels"])).encode()}
+
+
+def refuse_private(source):
+    with explained(source.name):
+        info = retried(lambda: HfApi().model_info(source.name, revision=source.revision))
+    if info.private:
+        raise HubError(
+            f"{source.name} is private, and a static page hands its weights to every visitor: give --private, with"
+            " which a new Space is private too, or make the model public first"
+        )
 
 
 def publish_static(repo_id, files, *, private=None, api=None):

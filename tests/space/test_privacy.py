@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -128,11 +129,12 @@ def test_nothing_is_left_of_a_visit(server, folders, told, portrait, film):
     assert not list(server.uploads.glob("fer-*")), "the folder goes with the process"
 
 
-def test_an_app_that_is_told_to_end_takes_its_uploads_along(server, portrait):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])  # by a container's end, by a closed terminal
+def test_an_app_that_is_told_to_end_takes_its_uploads_along(number, server, portrait):
     with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
         path = upload(client, Path(portrait).read_bytes())
     assert Path(path).is_file()
-    server.process.terminate()  # what a container's end sends
+    server.process.send_signal(number)
     server.process.wait(PATIENCE_SECONDS)
     assert not list(server.uploads.glob("fer-*"))
 

@@ -1,5 +1,6 @@
 """Publishing the app to a stand-in Hub, and running what was published by itself in an empty environment."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -18,7 +19,10 @@ from huggingface_hub import HfApi, RepoCard, SpaceCardData, constants, snapshot_
 from benchmarks.app_process import free_port
 from hub.commit import HubError, commit_files
 from space.analysis import Analyzer
+from space.model_source import ModelSource
 from space.publish import publish, space_files
+from space.static import publish as publish_module
+from space.static.publish import static_card, static_files
 
 STARTS_IN = 120  # seconds
 
@@ -147,6 +151,56 @@ def test_a_model_that_the_space_could_not_serve_is_refused_before_anything_is_se
     with pytest.raises(HubError, match=said):
         publish("user/refused", model, api=api)
     assert hub.commits("user/refused") == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("license: cc-by-nc-4.0", {"license": "cc-by-nc-4.0"}),
+        (
+            "license: other\nlicense_name: house\nlicense_link: https://x.y",
+            {"license": "other", "license_name": "house"},
+        ),
+        ("tags: [a]", {"license": "apache-2.0"}),
+    ],
+)
+def test_weights_that_travel_along_keep_their_licence(declared, said, model_folder, repository, tmp_path):
+    for name in ("LICENSE", "app.py", "requirements.txt"):
+        shutil.copy(repository / name, tmp_path / name)
+    shutil.copytree(model_folder, tmp_path / "model")
+    (tmp_path / "model" / "README.md").write_text(f"---\n{declared}\n---\n")
+    source = ModelSource("m", tmp_path / "model")
+    embedded = space_files(embed=True, title="T", root=tmp_path)["README.md"].decode()
+    for card in (embedded, static_card("T", source, 7)):
+        data = RepoCard(card).data.to_dict()
+        assert {name: data[name] for name in said} == said
+    assert ("the model that travels with it under" in embedded) == (said["license"] != "apache-2.0")
+
+
+@pytest.mark.parametrize(
+    ("model_private", "space_private", "goes"), [(False, None, True), (True, None, False), (True, True, True)]
+)
+def test_a_private_models_weights_are_not_laid_open_unasked(model_private, space_private, goes, api, monkeypatch):
+    name = f"user/weights-{model_private}"
+    commit_files(name, {"config.json": b"{}"}, message="v1", private=model_private, api=api)
+    source = ModelSource(name, Path(), api.model_info(name).sha)
+    monkeypatch.setattr(publish_module, "find_model", lambda model: source)
+    monkeypatch.setattr(publish_module, "HfApi", lambda: api)
+    monkeypatch.setattr(publish_module, "build", lambda *arguments: {"model": {"labels": []}})
+    refused = pytest.raises(HubError, match="hands its weights to every visitor")
+    with contextlib.nullcontext() if goes else refused, static_files(name, title="T", private=space_private) as files:
+        assert list(files) == ["README.md"]
+
+
+def test_without_onnx_one_sentence_names_the_command(repository, child_environment):
+    code = "import sys; sys.modules['onnx'] = None; from space.publish import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--static", "--repo_id", "user/page"],
+        cwd=repository, env=child_environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.strip() == (
+        "space.publish: --static needs onnx: pip install -r space/static/requirements.txt"
+    )
 
 
 def test_a_dry_run_lists_and_sends_nothing(hub, model_on_hub, repository, tmp_path):
