@@ -49,6 +49,16 @@ def numbers_by_name(names, where):
     return numbers
 
 
+def class_columns(config, where):
+    """For each of FER-2013's classes, in their order, its column in the logits of a model with config.json's `config`.
+    Raises SourceError naming `where` where the model's classes are not those."""
+    names = config.get("label_names")
+    if not names:
+        raise SourceError(f"{where} holds no label_names: which class is which can't be told")
+    numbers = numbers_by_name(names, f"{where} label_names")
+    return sorted(numbers, key=numbers.get)
+
+
 def decode_grey(data, where):
     """Grey Pillow picture of an encoded one, or of a cell of parquet that holds one under "bytes". Raises SourceError
     naming `where`."""

@@ -39,7 +39,7 @@ from train.checkpoint import CheckpointError, write_atomically
 from train.data import add_data_flags, as_arrays, fingerprint, load_fer2013
 from train.machine import hardware, launcher, portable, threads_of
 from train.metrics import evaluate_probabilities
-from train.pictures import LABEL_NAMES, SourceError, numbers_by_name
+from train.pictures import LABEL_NAMES, class_columns
 
 VIEWS = ("single", "flip", "ten_crop")
 TEN_CROP = 0.9  # side of each crop, as a part of the picture's
@@ -108,16 +108,6 @@ def predict(model, transform, images, view="single", process=None, batch_size=64
     return logits.cpu().numpy()
 
 
-def class_columns(config, folder):
-    """For each of FER-2013's classes, in their order, its column in the logits of the model folder `folder`, whose
-    config.json is `config`. Raises SourceError where the folder's classes are not those."""
-    names = config.get("label_names")
-    if not names:
-        raise SourceError(f"{folder}/config.json holds no label_names: which class is which can't be told")
-    numbers = numbers_by_name(names, f"{folder}/config.json label_names")
-    return sorted(numbers, key=numbers.get)
-
-
 def softmax(logits):
     return torch.from_numpy(np.asarray(logits)).double().softmax(-1).numpy()
 
@@ -125,7 +115,7 @@ def softmax(logits):
 def folder_logits(folder, split, process=None):
     """(logits float32 [n, K] in FER-2013's order of classes, labels int64 [n]) of a `datasets` split, single view."""
     model, transform, config = load_model(folder)
-    arrays, columns = as_arrays(split), class_columns(config, folder)
+    arrays, columns = as_arrays(split), class_columns(config, Path(folder) / "config.json")
     return predict(model, transform, arrays.images, process=process)[:, 0, columns], arrays.labels
 
 
@@ -135,7 +125,7 @@ def score_folder(folder, split, *, views=("single",), process=None, batch_size=6
     folder = Path(folder)
     process = process or Alone()
     model, transform, config = load_model(folder)
-    arrays, columns = as_arrays(split), class_columns(config, folder)
+    arrays, columns = as_arrays(split), class_columns(config, folder / "config.json")
     calibration = None
     if stored := stored_metrics(folder).get("calibration"):
         calibration = Calibration(stored["temperature"], np.asarray(stored.get("bias", 0.0)))
