@@ -95,12 +95,20 @@ def upright(image, limits=LIMITS):
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (width // divisor, height // divisor))  # the JPEG decoder's own reduction, by 2, 4 or 8
     image.load()
-    orientation = image.getexif().get(0x0112, 1)  # only now: Pillow turns TIFFs itself, and takes the tag away
+    orientation = orientation_of(image)  # only now: Pillow turns TIFFs itself, and takes the tag away
     rgb = reduced_rgb(image, divisor * image.width // width)
     image.close()  # its pixels: four bytes for each of 50 million
     if orientation in UPRIGHT:
         rgb = rgb.transpose(UPRIGHT[orientation])
     return Picture(rgb, (height, width) if orientation in (5, 6, 7, 8) else (width, height))
+
+
+def orientation_of(image):
+    """EXIF's, 1 to 8; 1, as it is stored, where there is none that can be read: the pixels are what counts."""
+    try:
+        return image.getexif().get(0x0112, 1)
+    except BROKEN:
+        return 1
 
 
 def reduced_rgb(image, divisor):

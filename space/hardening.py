@@ -7,9 +7,15 @@ import itertools
 import math
 import os
 import shutil
+import socket
 import tempfile
 import time
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: there what a killed process leaves stays
+    fcntl = None
 
 import gradio as gr
 from fastapi import HTTPException
@@ -52,11 +58,41 @@ def apply():
 
 
 def own_upload_folder():
-    """Give Gradio a folder that is this process's alone, in GRADIO_TEMP_DIR: all that is in it may be deleted."""
+    """Give Gradio a folder that is this process's alone, in GRADIO_TEMP_DIR: all that is in it may be deleted.
+
+    It is locked for as long as the process lives; one that nobody has locked was left by a process that was killed, and
+    goes. The name has the machine's in it, since not every shared disk tells other machines of a lock.
+    """
     parent = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir())
     parent.mkdir(parents=True, exist_ok=True)
-    os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="fer-", dir=parent)
-    atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+    prefix = f"fer-uploads-{socket.gethostname()}-"
+    with contextlib.suppress(OSError):  # a folder that may not be listed
+        for path in parent.iterdir():
+            if path.name.startswith(prefix) and (lock := locked(path)) is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+    folder = Path(tempfile.mkdtemp(prefix="fer-", dir=parent))
+    locked(folder)  # before it has the name: a process that starts just now would take it for a left one
+    folder = folder.rename(parent / f"{prefix}{folder.name.removeprefix('fer-')}")
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+def locked(folder):
+    """A descriptor that holds the lock of `folder` until it is closed, or the process ends in whatever way; None where
+    another process holds it, or where this is no folder, or not this user's."""
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        if os.fstat(descriptor).st_uid == os.getuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return descriptor
+    os.close(descriptor)
+    return None
 
 
 async def fetch_nothing(url, cache_dir):

@@ -266,7 +266,9 @@ def main(arguments=None):
                 from space.static.publish import publish_static, static_files  # the app does without onnx
             except ModuleNotFoundError as error:
                 raise HubError(f"--static needs {error.name}: pip install -r space/static/requirements.txt") from error
-            with static_files(args.model, args.detector, title=title, private=args.private) as files:
+            with static_files(
+                args.model, args.detector, title=title, repo_id=args.repo_id, private=args.private
+            ) as files:
                 if args.dry_run:
                     list_files(files, args.repo_id)
                     return

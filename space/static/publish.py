@@ -1,10 +1,11 @@
 """The static page as a Space of its own, in one commit: `python -m space.publish --static`."""
 
+import contextlib
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi, SpaceCardData
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from hub.commit import HubError, commit_files, explained, retried
 from space.classifier import ModelError
@@ -61,18 +62,19 @@ def static_card(title, source: ModelSource, classes):
     )
 
 
-@contextmanager
-def static_files(model=None, detector=None, *, title, private=False):
+@contextlib.contextmanager
+def static_files(model=None, detector=None, *, title, repo_id, private=None):
     """Build the page; {path in the Space: local path or bytes}, until the context ends.
 
     `model` is a folder, or USER/NAME[@REVISION] on the Hub, or None for what the app serves. HubError says what failed,
-    and that a private model's weights would lie open: every visitor's browser loads them. `private` is of the Space.
+    and that a private model's weights would lie open in the Space `repo_id`, which is made `private` where it is not
+    there: every visitor's browser loads them.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = find_model(model)
-            if source.revision and not private:
-                refuse_private(source)
+            if source.revision:
+                refuse_private(source, repo_id, private)
             app = build(source, folder, detector)
         except ModelError as error:
             raise HubError(str(error).replace("FER_MODEL=", "--model ")) from error
@@ -83,13 +85,20 @@ def static_files(model=None, detector=None, *, title, private=False):
         yield files | {"README.md": static_card(title, source, len(app["model"]["labels"])).encode()}
 
 
-def refuse_private(source):
+def refuse_private(source, repo_id, private):
+    """HubError where not everybody may load the model and the Space is public, or would be made so."""
+    api = HfApi()
     with explained(source.name):
-        info = retried(lambda: HfApi().model_info(source.name, revision=source.revision))
-    if info.private:
+        model = retried(lambda: api.model_info(source.name, revision=source.revision))
+    if not (model.private or model.gated):
+        return
+    with explained(repo_id), contextlib.suppress(RepositoryNotFoundError):
+        private = retried(lambda: api.space_info(repo_id)).private  # --private changes no Space that is there
+    if not private:
         raise HubError(
-            f"{source.name} is private, and a static page hands its weights to every visitor: give --private, with"
-            " which a new Space is private too, or make the model public first"
+            f"{source.name} is {'private' if model.private else 'gated'}, and a static page hands its weights to every"
+            " visitor: give --private, with which a new Space is private too (one that is there is made so in its"
+            " settings), or make the model public first"
         )
 
 

@@ -58,6 +58,12 @@ def test_turns_a_picture_whose_other_tags_pillow_can_not_write(orientation, imag
     assert np.abs(np.asarray(picture.image, int) - np.asarray(scene(), int)).mean() < 8
 
 
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage and no tags", b"Exif\0\0II*\0\xff\xff\xff\x7f", b"Exif\0\0"])
+def test_shows_a_picture_whose_tags_can_not_be_read(exif, image_format):
+    assert decode(encoded(scene(), image_format, exif=exif)).size == (60, 40)
+
+
 def test_scales_16_bits_instead_of_clipping_them():
     ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     grey = np.asarray(decode(encoded(Image.fromarray(ramp), "PNG")).image)[:, :, 0]

@@ -1,5 +1,6 @@
 """After a visit with pictures, a video and the webcam: nothing is on the disk, the log names nobody, nobody is told."""
 
+import contextlib
 import json
 import os
 import signal
@@ -137,6 +138,38 @@ def test_an_app_that_is_told_to_end_takes_its_uploads_along(number, server, port
     server.process.send_signal(number)
     server.process.wait(PATIENCE_SECONDS)
     assert not list(server.uploads.glob("fer-*"))
+
+
+TERMINAL = """#!{python}
+import os, pty, sys
+pid, terminal = pty.fork()
+if not pid:
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+with open({file!r}, "w") as file:
+    file.write(str(pid))
+while os.read(terminal, 9999):
+    pass
+"""
+
+
+def test_an_app_whose_terminal_is_closed_takes_its_uploads_along(portrait, tmp_path):
+    """It can print nothing any more."""
+    terminal, pid = tmp_path / "terminal", tmp_path / "pid"
+    terminal.write_text(TERMINAL.format(python=sys.executable, file=str(pid)))
+    terminal.chmod(0o755)
+    server = Server(tmp_path, python=str(terminal))
+    try:
+        with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
+            assert Path(upload(client, Path(portrait).read_bytes())).is_file()
+        server.process.kill()  # the terminal alone
+        server.process.wait()
+        deadline = time.monotonic() + PATIENCE_SECONDS / 4
+        while list(server.uploads.glob("fer-*")) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert not list(server.uploads.glob("fer-*"))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_a_closed_tabs_state_is_kept_no_longer_than_the_notice_says(repository, child_environment):

@@ -178,17 +178,29 @@ def test_weights_that_travel_along_keep_their_licence(declared, said, model_fold
 
 
 @pytest.mark.parametrize(
-    ("model_private", "space_private", "goes"), [(False, None, True), (True, None, False), (True, True, True)]
+    ("model_private", "asked_private", "there", "goes"),
+    [
+        (False, None, None, True),
+        (True, None, None, False),
+        (True, True, None, True),
+        (True, True, "public", False),  # what is there stays as it is
+        (True, None, "private", True),
+    ],
 )
-def test_a_private_models_weights_are_not_laid_open_unasked(model_private, space_private, goes, api, monkeypatch):
-    name = f"user/weights-{model_private}"
+def test_a_private_models_weights_are_not_laid_open_unasked(
+    model_private, asked_private, there, goes, api, monkeypatch
+):
+    name, space = f"user/weights-{model_private}", f"user/page-{there}"
     commit_files(name, {"config.json": b"{}"}, message="v1", private=model_private, api=api)
+    if there:
+        api.create_repo(space, repo_type="space", space_sdk="static", private=there == "private", exist_ok=True)
     source = ModelSource(name, Path(), api.model_info(name).sha)
     monkeypatch.setattr(publish_module, "find_model", lambda model: source)
     monkeypatch.setattr(publish_module, "HfApi", lambda: api)
     monkeypatch.setattr(publish_module, "build", lambda *arguments: {"model": {"labels": []}})
     refused = pytest.raises(HubError, match="hands its weights to every visitor")
-    with contextlib.nullcontext() if goes else refused, static_files(name, title="T", private=space_private) as files:
+    made = static_files(name, title="T", repo_id=space, private=asked_private)
+    with contextlib.nullcontext() if goes else refused, made as files:
         assert list(files) == ["README.md"]
 
 

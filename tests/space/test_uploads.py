@@ -1,7 +1,11 @@
-"""Which old files are deleted: all of the app's own folder but those of questions that wait; never one outside."""
+"""Which old files are deleted: all of the app's own folder but those of questions that wait; never one outside, but for
+what a process that was killed has left."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -123,3 +127,52 @@ def test_an_upload_that_fails_removes_its_files(folder):
         run_async(hardening.leaving_nothing(parse)(Parser()))
     assert [path.name for path in folder.iterdir()] == ["hash"]
     assert all(file.closed for file in Parser._files_to_close_on_error)
+
+
+OWNER = """if True:
+    import os, sys
+    from space.hardening import own_upload_folder
+    own_upload_folder()
+    print(os.environ["GRADIO_TEMP_DIR"], flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path, repository, child_environment):
+    """owner() starts a process with an upload of its own in `tmp_path`; the process and its folder."""
+    processes = []
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", OWNER], cwd=repository, env=child_environment | {"GRADIO_TEMP_DIR": str(tmp_path)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        processes.append(process)
+        folder = Path(process.stdout.readline().strip())
+        (folder / "hash").mkdir()
+        (folder / "hash" / "face.jpg").write_text("x")
+        return process, folder
+
+    yield start
+    for process in processes:
+        process.communicate()
+
+
+def test_what_a_killed_process_has_left_goes_at_the_next_start(owner, tmp_path):
+    (killed, left), (_, used) = owner(), owner()
+    others = [tmp_path / "fer-notes", tmp_path / "home"]
+    for folder in others:
+        folder.mkdir()
+        (folder / "thesis.txt").write_text("years of work")
+    link = left.with_name(f"{left.name}-link")
+    link.symlink_to(tmp_path / "home")
+    killed.kill()
+    killed.wait()
+    assert (left / "hash" / "face.jpg").is_file(), "so that the test can fail"
+    process, folder = owner()
+    assert not left.exists()
+    assert all((path / "hash" / "face.jpg").is_file() for path in (used, folder)), "one in use was removed"
+    assert all((path / "thesis.txt").is_file() for path in others) and link.is_symlink()
+    process.communicate()
+    assert not folder.exists()
