@@ -16,7 +16,7 @@ import datasets
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tests.train.several import command
 
@@ -245,12 +245,12 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     assert moved == {"classifier.weight", "classifier.bias"}
     assert not states[-1]["model"]["bn1.running_mean"].equal(first["bn1.running_mean"])
 
-    # the weights are replaced before the end, as `--pretrained model` invites to
-    ended = load_file(tmp_path / "two" / "best.safetensors")
-    save_file({name: tensor + 1 for name, tensor in load_file(best).items()}, best)
-    own, origin = tmp_path / "begun" / "export" / "metrics.json", metrics_of(tmp_path / "two")["training"]["lineage"]
-    own.write_text(own.read_text().replace("FER-2013 Training", "somebody's pictures"))
-    assert len(origin) == 1
+    # what it began from is gone before the end; other weights would stand there after `--pretrained model`
+    ended, origin = (
+        load_file(tmp_path / "two" / "best.safetensors"),
+        metrics_of(tmp_path / "two")["training"]["lineage"],
+    )
+    shutil.rmtree(tmp_path / "begun")
     again = arguments(fer2013, tmp_path / "two", *extra, "--resume", "--pretrained_share", "0.5")
     process = launch(*again, processes=2)
     said = process.communicate()[1]
@@ -258,15 +258,8 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
     average = load_file(tmp_path / "two" / "averaged.safetensors")
     torch.testing.assert_close(average["conv_head.weight"], (first["conv_head.weight"] + ended["conv_head.weight"]) / 2)
     training = metrics_of(tmp_path / "two")["training"]
-    assert training["lineage"] == origin and training["datasets"] == ["FER-2013 Training"]
+    assert training["lineage"] == origin and len(origin) == 1 and training["datasets"] == ["FER-2013 Training"]
     assert training["validation_may_be_learnt"] and "--resume" not in training["command"]
-
-    # or are gone
-    shutil.rmtree(tmp_path / "begun")
-    process = launch(*again, processes=2)
-    said = process.communicate()[1]
-    assert process.returncode == 0, said[-3000:]
-    assert metrics_of(tmp_path / "two")["training"]["lineage"] == origin
 
 
 def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_environment, fer2013, tmp_path):
