@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2  # huggingface_hub's own HTTP client, for the type of its errors
+import yaml
 from huggingface_hub import metadata_load, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
@@ -82,16 +83,20 @@ def download(repository, revision, files):
 
 
 def licence_fields(folder):
-    """The licence that the card in the model folder `folder` declares, as fields of another card's front matter; the
-    code's Apache-2.0 where there is none."""
+    """The licence that the card in the model folder `folder` declares, as fields of another card's front matter; none
+    where it declares none that can be read."""
     card = folder / "README.md"
-    declared = (metadata_load(card) or {}) if card.is_file() else {}
+    try:
+        declared = (metadata_load(card) or {}) if card.is_file() else {}
+    except (ValueError, yaml.YAMLError):  # somebody else's card may be anything
+        declared = {}
     fields = ("license", "license_name", "license_link")
-    return {name: declared[name] for name in fields if declared.get(name)} or {"license": "apache-2.0"}
+    return {name: declared[name] for name in fields if declared.get(name)}
 
 
 def licence_name(fields):
-    return fields.get("license_name") or fields["license"]
+    """For a sentence that says what a model is under."""
+    return fields.get("license_name") or fields.get("license") or "no licence that its card names"
 
 
 def load_model(wanted=None):

@@ -161,7 +161,9 @@ def test_a_model_that_the_space_could_not_serve_is_refused_before_anything_is_se
             "license: other\nlicense_name: house\nlicense_link: https://x.y",
             {"license": "other", "license_name": "house"},
         ),
-        ("tags: [a]", {"license": "apache-2.0"}),
+        ("license: apache-2.0", {"license": "apache-2.0"}),
+        ("tags: [a]", {}),
+        ("license: [", {}),  # no YAML
     ],
 )
 def test_weights_that_travel_along_keep_their_licence(declared, said, model_folder, repository, tmp_path):
@@ -173,8 +175,9 @@ def test_weights_that_travel_along_keep_their_licence(declared, said, model_fold
     embedded = space_files(embed=True, title="T", root=tmp_path)["README.md"].decode()
     for card in (embedded, static_card("T", source, 7)):
         data = RepoCard(card).data.to_dict()
-        assert {name: data[name] for name in said} == said
-    assert ("the model that travels with it under" in embedded) == (said["license"] != "apache-2.0")
+        assert {name: data[name] for name in data if name in ("license", "license_name")} == said
+    assert ("the model that travels with it under" in embedded) == (said.get("license") != "apache-2.0")
+    assert ("under no licence that its card names" in embedded) == (not said)
 
 
 @pytest.mark.parametrize(
