@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2  # huggingface_hub's own HTTP client, for the type of its errors
-import yaml
-from huggingface_hub import metadata_load, snapshot_download
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError
 
 from space.classifier import ModelError, load_classifier
@@ -80,23 +79,6 @@ def fetch(wanted):
 def download(repository, revision, files):
     """The folder of those of `files` that the repository has."""
     return Path(snapshot_download(repository, revision=revision or None, allow_patterns=files, etag_timeout=10))
-
-
-def licence_fields(folder):
-    """The licence that the card in the model folder `folder` declares, as fields of another card's front matter; none
-    where it declares none that can be read."""
-    card = folder / "README.md"
-    try:
-        declared = (metadata_load(card) or {}) if card.is_file() else {}
-    except (ValueError, yaml.YAMLError):  # somebody else's card may be anything
-        declared = {}
-    fields = ("license", "license_name", "license_link")
-    return {name: declared[name] for name in fields if declared.get(name)}
-
-
-def licence_name(fields):
-    """For a sentence that says what a model is under."""
-    return fields.get("license_name") or fields.get("license") or "no licence that its card names"
 
 
 def load_model(wanted=None):

@@ -23,11 +23,11 @@ from huggingface_hub import HfApi, SpaceCardData
 from huggingface_hub.utils import disable_progress_bars
 
 from hub.commit import HubError, commit_files, explained, retried
+from hub.licence import licence_fields, licence_name
 from space.classifier import ModelConfig, ModelError
 from space.detectors import YUNET_FILE, YUNET_REPOSITORY
 from space.limits import Limits
 from space.model_source import FILES as MODEL_FILES
-from space.model_source import licence_fields, licence_name
 from space.settings import settings_text
 from space.text import duration
 

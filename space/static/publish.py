@@ -8,8 +8,9 @@ from huggingface_hub import HfApi, SpaceCardData
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from hub.commit import HubError, commit_files, explained, retried
+from hub.licence import licence_fields, licence_name
 from space.classifier import ModelError
-from space.model_source import ModelSource, find_model, licence_fields, licence_name
+from space.model_source import ModelSource, find_model
 from space.static.build import BuildError, build
 
 CARD = """---
