@@ -7,9 +7,7 @@ from pathlib import Path
 
 import yaml
 
-
-class ConfigError(ValueError):
-    """A configuration that can't be trained; the message names the field, its value and what is allowed."""
+from train.values import ConfigError, coerce
 
 
 def option(default, text):
@@ -54,6 +52,12 @@ class TrainConfig:
     )
     offset_sharpness: float = option(
         1.0, "of the calibration; 1: likeliest offsets, up to 20: answers nearly as frequent as labels"
+    )
+    averaged_runs: tuple[str, ...] = option(
+        (), "finished runs from the same beginning, whose weights and its own are averaged in equal parts"
+    )
+    least_recall: tuple[tuple[str, float], ...] = option(
+        (), "pairs [class, recall, 0-1] that validation must show with 95% confidence: raises the offset of that class"
     )
 
     # Optimisation
@@ -143,6 +147,10 @@ class TrainConfig:
                 f"size_schedule: it ends at {self.size_schedule[-1][1]} px, but input_size, which is exported, is"
                 f" {self.input_size}"
             )
+        if any(not 0 < recall < 1 for _, recall in self.least_recall):
+            raise ConfigError(f"least_recall: {self.least_recall} holds a recall outside (0, 1)")
+        if len(dict(self.least_recall)) < len(self.least_recall):
+            raise ConfigError(f"least_recall: {self.least_recall} names a class twice")
         if any(not 32 <= size <= 384 for _, size in self.size_schedule):
             raise ConfigError(f"size_schedule: {self.size_schedule} holds a size outside [32, 384]")
 
@@ -227,53 +235,6 @@ def load_config(path=None, overrides=None):
     if unknown:
         raise ConfigError(f"{path or 'flags'}: unknown field {', '.join(unknown)}; known: {', '.join(known)}")
     return TrainConfig(**{name: coerce(name, value, known[name]) for name, value in values.items()})
-
-
-def coerce(name, value, declared):
-    """YAML and flags have lists and whole numbers where the dataclass has tuples and floats."""
-    kind, default = str(declared.type), declared.default
-    if value is False and declared.type is str:
-        value = "no"  # YAML reads a bare `no` as false
-    if value == "none" and "None" in kind:
-        value = None  # as the help texts have it
-    if isinstance(value, str) and kind.startswith("tuple[str"):
-        value = [value]
-    try:
-        if value is None:
-            if "None" not in kind:
-                raise ConfigError(f"{name}: needs a value")
-            return None
-        if "tuple" in kind:
-            if isinstance(value, str):
-                raise ConfigError(f"{name}: {value!r} is no list")
-            length = len(default) if isinstance(default, tuple) and default else None
-            value = tuple(tuple(whole(name, n) for n in one) if name == "size_schedule" else one for one in value)
-            if name == "size_schedule" and any(len(one) != 2 for one in value):
-                raise ConfigError(f"{name}: {[list(one) for one in value]} should hold pairs of [epoch, pixels]")
-            if length and len(value) != length:
-                raise ConfigError(f"{name}: {list(value)} should hold {length} values")
-            if name == "size_schedule":
-                return value
-            if "int" in kind:
-                return tuple(whole(name, one) for one in value)
-            return tuple(map(float if "float" in kind else str, value))
-        if "bool" in kind:
-            if not isinstance(value, bool):
-                raise ConfigError(f"{name}: {value!r} is neither true nor false")
-            return value
-        if "int" in kind:
-            return whole(name, value)
-        return float(value) if "float" in kind else str(value)
-    except (TypeError, ValueError, OverflowError) as error:  # the last: an infinite number as a whole one
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"{name}: {value!r} is not a value of type {kind}") from None
-
-
-def whole(name, value):
-    if float(value) != int(value):
-        raise ConfigError(f"{name}: {value!r} is no whole number")
-    return int(value)
 
 
 def add_flags(parser: argparse.ArgumentParser):

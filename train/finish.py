@@ -7,8 +7,8 @@ from pathlib import Path
 
 from model_card.build import build_card
 from train.agreement import check_loaders
-from train.calibration import fit_calibration
-from train.config import to_yaml
+from train.calibration import fit_calibration, pictures_needed, with_least_recalls
+from train.config import ConfigError, to_yaml
 from train.data import LABEL_NAMES
 from train.export import export_run
 from train.machine import portable
@@ -45,6 +45,8 @@ def finish(folder, config, splits, progress, origin, weights, score, views, proc
     alone = Alone(process.device)
     logits, labels = folder_logits(building, splits["validation"], alone)
     calibration = fit_calibration(logits, labels, config.offset_sharpness)
+    if config.least_recall:
+        calibration = recalling(config, calibration, logits, labels)
     export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
     before = stored_metrics(folder).get("training", {}).get("public_test_looks", 0)  # where a run is finished again
@@ -66,6 +68,7 @@ def finish(folder, config, splits, progress, origin, weights, score, views, proc
                 "temperature": calibration.temperature,
                 "bias": calibration.bias.tolist(),
                 "sharpness": config.offset_sharpness,
+                "least_recall": dict(config.least_recall),
                 "fitted_on": "validation",
                 "folded": True,
             },
@@ -87,7 +90,27 @@ def finish(folder, config, splits, progress, origin, weights, score, views, proc
     building.rename(folder)
 
 
+def check_least_recall(config, labels):
+    """Raises ConfigError where `labels`, validation's, are too few of a class to show the recall that it must have."""
+    for name, recall in config.least_recall:
+        n = int((labels == LABEL_NAMES.index(name)).sum())
+        if pictures_needed(recall, n) is None:
+            raise ConfigError(
+                f"least_recall: validation's {n} pictures of {name} are too few to show a recall of {recall:g} with 95%"
+                " confidence"
+            )
+
+
+def recalling(config, calibration, logits, labels):
+    least = {LABEL_NAMES.index(name): recall for name, recall in config.least_recall}
+    try:
+        return with_least_recalls(calibration, logits, labels, least)
+    except ValueError as error:
+        raise ConfigError(f"least_recall: {error}; the run is kept: give another with --resume") from None
+
+
 def without_folders(config):
     """`config` as others may read it: absolute paths are this machine's, their last part names what they hold."""
     pretrained, *teachers = portable([config.pretrained, *config.teachers])
-    return replace(config, pretrained=pretrained, teachers=tuple(teachers))
+    others = tuple(portable(config.averaged_runs))
+    return replace(config, pretrained=pretrained, teachers=tuple(teachers), averaged_runs=others)

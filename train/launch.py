@@ -12,25 +12,26 @@ from pathlib import Path
 
 import accelerate
 import torch
-import yaml
 
 from train.checkpoint import CheckpointError, checkpoints, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
+from train.data import LABEL_NAMES
+from train.earlier import check_averaged_run, check_same_split, check_weights_are_there
 from train.loop import NotFiniteError
 from train.machine import threads_of
 from train.model import ORIGIN
 from train.pictures import SourceError
-from train.provenance import FACES, learnt_from, weights_folder
-from train.score import stored_metrics
+from train.provenance import weights_folder
 from train.stopping import SIGNALS, TrainingStopped, follow_launcher, interrupt_once
 from train.teachers import FINISHED, finished_run
 
 logger = logging.getLogger("train")
 
-VALIDATION = "validation.sha256"  # in a run's folder: its validation split's fingerprint
-LEARNT = "validation_learnt.txt"  # beside it: by whom that split's pictures may have been learnt before, where they may
 # on the run's own weights: may change on resuming
-WITHOUT_EFFECT = ("checkpoint_minutes", "keep_checkpoints", "report_to", "pretrained_share", "offset_sharpness")
+WITHOUT_EFFECT = (
+    *("checkpoint_minutes", "keep_checkpoints", "report_to"),
+    *("pretrained_share", "averaged_runs", "offset_sharpness", "least_recall"),
+)
 BY_ROUNDING = ("mixed_precision", "channels_last", "compile")  # may change where a run goes on on another machine
 SHARDED = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # Accelerate's ways that leave no process the whole weights
 
@@ -149,6 +150,10 @@ def refuse_contradictions(config, process, begun=False):
     refuse_what_the_launcher_would_drop(config, process)
     if config.pretrained_share and config.pretrained == "none":
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
+    for folder in config.averaged_runs:
+        check_averaged_run(config, Path(folder))
+    if unknown := [name for name, _ in config.least_recall if name not in LABEL_NAMES]:
+        raise ConfigError(f"least_recall: {unknown[0]} is none of {', '.join(LABEL_NAMES)}")
     for folder in config.teachers:
         check_same_split(config, finished_run(folder), "teachers")
     if config.pretrained not in ("none", "hub") and not begun:
@@ -170,89 +175,6 @@ def refuse_what_the_launcher_would_drop(config, process):
             "`accelerate launch` was asked for several processes and started one: add --multi_gpu before the script's"
             " name (for one process, unset MASTER_ADDR)"
         )
-
-
-def check_weights_are_there(path):
-    if not path.exists():
-        raise ConfigError(f"pretrained: {path} is not there; it is none, hub, a file or a model folder")
-    if path.is_dir() and not (path / "model.safetensors").is_file():
-        raise ConfigError(
-            f"pretrained: {path} holds no model.safetensors; a run's weights are the file best.safetensors in its"
-            " folder, or the folder export"
-        )
-
-
-def own_recipe(folder):
-    """The configuration, as a dict, that the weights in `folder` were trained with; empty where it is not there."""
-    file = folder / "train_config.yaml"
-    return yaml.safe_load(file.read_text()) if file.is_file() else {}
-
-
-def check_same_split(config, folder, field):
-    """Raises ConfigError where the run in `folder` has learnt from pictures that this one validates on."""
-    other = own_recipe(folder)
-    if not other or FACES not in learnt_from(folder):
-        return
-    fraction, seed = (other.get(name, getattr(config, name)) for name in ("validation_fraction", "split_seed"))
-    if seed != config.split_seed or fraction < config.validation_fraction:  # of one seed, a smaller one is a part of it
-        raise ConfigError(
-            f"{field}: {folder} was trained with validation_fraction {fraction} and split_seed {seed}, so with pictures"
-            " of this run's validation split; give the same split_seed and no larger validation_fraction"
-        )
-    if other.get("limit") != config.limit:
-        logger.warning(
-            "%s: %s was trained with limit %s, this run has %s: its validation split may hold pictures learnt there",
-            field, folder, other.get("limit"), config.limit,
-        )  # fmt: skip
-
-
-def check_same_pictures(config, fingerprint_at, output, resumed=False):
-    """Whether this run's validation split may hold pictures that its weights or teachers have learnt, which is warned
-    of and kept in `output` for the runs that follow.
-
-    `fingerprint_at` gives the fingerprint of the validation split that these data have at a validation_fraction. Where
-    the run goes on (`resumed`), what was found at its beginning holds; raises CheckpointError for other pictures.
-    """
-    own = fingerprint_at(config.validation_fraction)
-    if resumed and (output / VALIDATION).is_file():
-        if (output / VALIDATION).read_text().strip() != own:
-            raise CheckpointError(
-                f"--resume: the run in {output} was validated on other pictures than --data holds; give the data that"
-                " it began with, or another --output"
-            )
-        return (output / LEARNT).is_file()
-    folders = [Path(run) for run in config.teachers]
-    folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
-    reasons = {folder: learnt_there(config, folder, fingerprint_at) for folder in folders}
-    said = [f"{folder} {reason}\n" for folder, reason in reasons.items() if reason]
-    for line in said:
-        logger.warning(
-            "%s: this run's validation split may hold pictures learnt there, and its figures be too good", line.strip()
-        )
-    write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
-    (output / LEARNT).unlink(missing_ok=True)
-    if said:
-        write_atomically(output / LEARNT, lambda path: path.write_text("".join(said)))
-    return bool(said)
-
-
-def learnt_there(config, folder, fingerprint_at):
-    """Why the weights in `folder` may have learnt pictures of this run's validation split; None where they have not.
-
-    The split follows the rows' order, which differs between layouts of FER-2013, and the limit.
-    """
-    metrics, recipe = stored_metrics(folder), own_recipe(folder)
-    if (folder / LEARNT).is_file() or metrics.get("training", {}).get("validation_may_be_learnt"):
-        return "began or learned from weights that may have learnt its own validation pictures"
-    known = {view["data_fingerprint"] for view in metrics.get("splits", {}).get("validation", {}).values()}
-    if (folder / VALIDATION).is_file():
-        known.add((folder / VALIDATION).read_text().strip())
-    if known:
-        same = fingerprint_at(recipe.get("validation_fraction", config.validation_fraction)) in known
-        return None if same else "was validated on other pictures (another layout of FER-2013, or another limit)"
-    if recipe and FACES in learnt_from(folder) and recipe.get("limit") != config.limit:
-        return f"was trained with limit {recipe.get('limit')}, not {config.limit}"
-    return None
 
 
 def keep_or_refuse(args, config, command):

@@ -49,6 +49,16 @@ class Origin:
         text = json.dumps(asdict(self), indent=1) + "\n"
         write_atomically(run / ORIGIN, lambda path: path.write_text(text))
 
+    def averaged_with(self, runs):
+        """Of the mean with the finished runs in the folders `runs`, which began as this one did."""
+        lineage, datasets, looks = list(self.lineage), list(self.datasets), self.public_test_looks
+        for run in map(Path, runs):
+            training = stored_metrics(run / "export").get("training", {})
+            lineage.append(f"averaged with {run.name}: {describe(training)}")
+            datasets += training.get("datasets", [])
+            looks += training.get("public_test_looks", 0) - Origin.kept(run).public_test_looks  # its own ones
+        return Origin(lineage, list(dict.fromkeys(datasets)), looks)
+
 
 @dataclass(frozen=True)
 class Earlier:

@@ -2,7 +2,9 @@
 
     python -m train.score_averages --run runs/refined --data PATH
 
-The share of the first weights is --pretrained_share of the run's command, which exports again with --resume.
+Where --run names several runs from one beginning, the line ends at the mean of their best weights. The share of the
+first weights is --pretrained_share of the first run's command, which exports again with --resume; the other runs are
+its --averaged_runs.
 """
 
 import argparse
@@ -35,10 +37,10 @@ def logits(network, normalise, images, size):
     return torch.cat(found).numpy()
 
 
-def rows(run, config, images, labels):
+def rows(run, config, images, labels, others=()):
     """(share, figures as they are, figures of the calibrated logits) for each of SHARES."""
     for share in SHARES:
-        network, normalise = averaged(config, run, share)
+        network, normalise = averaged(config, run, share, others)
         answers = logits(network, normalise, images, config.input_size).astype(np.float64)
         calibration = fit_calibration(answers, labels, config.offset_sharpness)
         calibrated = answers / calibration.temperature + calibration.bias
@@ -48,17 +50,25 @@ def rows(run, config, images, labels):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_data_flags(parser)
-    parser.add_argument("--run", type=Path, required=True, help="output folder of a run that went on from weights")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="RUN",
+        help="folders of runs that went on from weights",
+    )
     args = parser.parse_args(arguments)
     try:
-        config = load_config(finished_run(args.run) / "train_config.yaml")
+        run, *others = map(finished_run, args.run)
+        config = load_config(run / "train_config.yaml")
         if config.pretrained == "none":
-            raise ConfigError(f"{args.run} began from no weights")
+            raise ConfigError(f"{run} began from no weights")
         options = {"validation_fraction": config.validation_fraction, "seed": config.split_seed, "limit": config.limit}
         splits = load_validated(args, **options)
         split = as_arrays(splits["validation"])
         print("  share   loss accuracy macro F1   calibrated:   loss accuracy macro F1")
-        for share, plain, calibrated in rows(args.run, config, split.images, split.labels):
+        for share, plain, calibrated in rows(run, config, split.images, split.labels, others):
             figures = [
                 f"{one['loss']:.3f} {one['accuracy']:8.2%} {one['macro_f1']:8.2%}" for one in (plain, calibrated)
             ]

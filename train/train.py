@@ -40,10 +40,11 @@ from train.averaging import BEGUN, averaged
 from train.checkpoint import save_weights
 from train.config import ConfigError
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
+from train.earlier import check_same_pictures
 from train.energy import EnergyMeter
 from train.export import check_exportable
-from train.finish import finish
-from train.launch import add_run_flags, check_same_pictures, goes_on, read_config, run
+from train.finish import check_least_recall, finish
+from train.launch import add_run_flags, goes_on, read_config, run
 from train.loop import Loop
 from train.loss import class_weights, soft_targets
 from train.model import build_model
@@ -87,7 +88,7 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as folder:
         args.output, args.resume, args.push_to_hub = Path(folder), False, None
         config = dataclasses.replace(
-            config, epochs=tuple(min(1, n) for n in config.epochs), size_schedule=(), report_to=()
+            config, epochs=tuple(min(1, n) for n in config.epochs), size_schedule=(), report_to=(), least_recall=()
         )
         run(args, config, train_and_export, COMMAND)
     logger.info("dry run: every stage, scoring and export ran; nothing was kept")
@@ -113,6 +114,7 @@ def train_and_export(args, config, process):
             if name != "train"
         }
     train, validation = as_arrays(splits["train"]), as_arrays(splits["validation"])
+    check_least_recall(config, validation.labels)
     learnt, resumed = False, goes_on(args)
     if process.is_main_process and not args.dry_run:
         learnt = check_same_pictures(
@@ -155,10 +157,11 @@ def train_and_export(args, config, process):
     elif process.is_main_process:
         export = args.output / "export"
         best = args.output / "best.safetensors"
-        if config.pretrained_share:
-            network, normalisation = averaged(config, args.output, config.pretrained_share)
+        if config.pretrained_share or config.averaged_runs:
+            network, normalisation = averaged(config, args.output, config.pretrained_share, config.averaged_runs)
             best = args.output / "averaged.safetensors"
             save_weights(network, normalisation, best)
+            origin = origin.averaged_with(config.averaged_runs)
         finish(export, config, splits, loop.progress, origin, best, args.score, args.views, process, learnt)
         logger.info("the model folder is %s", export)
         if args.push_to_hub:

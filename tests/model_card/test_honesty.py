@@ -93,6 +93,19 @@ def test_what_calibration_was_fitted_for_is_said_where_the_error_rose(sharpness,
     assert ("the offsets give up some likelihood for answers about as frequent as labels" in text) == sharp
 
 
+def test_a_raised_offset_and_averaged_runs_are_told(folder):
+    def raised(metrics):
+        metrics["calibration"]["least_recall"] = {"fear": 0.5}
+
+    assert "that of fear is raised until" not in rebuilt(folder, lambda metrics: None).text
+    recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"averaged_runs": ["b", "c"]}
+    for share, end in ((0.0, " (Wortsman"), (0.3, ", averaged with 0.3 of those that they began from (Wortsman")):
+        (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe | {"pretrained_share": share}))
+        text = rebuilt(folder, raised).text
+        assert f"; the weights are the mean of 3 runs with other seeds{end} et al. 2022)" in text
+    assert "; that of fear is raised until, with 95% confidence, at least 50% of fear is recognised there)" in text
+
+
 def test_the_validation_part_is_the_recipes(folder):
     recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"validation_fraction": 0.2}
     (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe))

@@ -1,6 +1,7 @@
 """Averages of a run's first and best weights: what they are, and that the export takes them."""
 
 import dataclasses
+import shutil
 
 import accelerate
 import numpy as np
@@ -53,6 +54,36 @@ def test_the_average_is_of_every_weight_and_statistic(run):
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor, 0.3 * begun[name] + 0.7 * ended[name], msg=name)
     assert torch.equal(averaged(config, folder, 0)[0].conv_stem.weight, ended["conv_stem.weight"])
+
+
+@pytest.fixture
+def beside(run, tmp_path):
+    """Two more runs from the same beginning."""
+    folders = [tmp_path / name for name in ("second", "third")]
+    for seed, folder in enumerate(folders, 2):
+        shutil.copytree(run[0], folder)
+        save_weights(network(seed), Normalisation(0.4, 0.2), folder / "best.safetensors")
+    return folders
+
+
+def test_runs_from_one_beginning_are_averaged_in_equal_parts(run, beside):
+    folder, config = run
+    model, _ = averaged(config, folder, 0.25, beside)
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and name != "conv_stem.weight":
+            ends = sum(load_file(one / "best.safetensors")[name] for one in (folder, *beside)) / 3
+            torch.testing.assert_close(tensor, 0.25 * load_file(folder / BEGUN)[name] + 0.75 * ends, msg=name)
+    save_weights(network(9), Normalisation(), beside[1] / BEGUN)
+    with pytest.raises(ConfigError, match="third and .*run began from different weights"):
+        averaged(config, folder, 0.25, beside)
+
+
+def test_the_line_to_the_mean_of_several_runs_is_scored(run, beside, shared_data, capsys):
+    main(["--run", str(run[0]), *map(str, beside), "--data", str(shared_data / "fer2013")])
+    several = capsys.readouterr().out.splitlines()
+    main(["--run", str(run[0]), "--data", str(shared_data / "fer2013")])
+    one = capsys.readouterr().out.splitlines()
+    assert several[1] != one[1] and several[-1] == one[-1] and len(several) == 1 + len(SHARES)
 
 
 def test_points_of_the_line_are_scored_on_the_runs_own_validation(run, shared_data, capsys):

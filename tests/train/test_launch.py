@@ -1,5 +1,6 @@
 """What stands around every training run: where it may begin, and what is said of the pictures it validates on."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ import pytest
 
 from train.checkpoint import CheckpointError
 from train.config import ConfigError, TrainConfig, to_yaml
-from train.launch import check_same_pictures, check_same_split, keep_or_refuse, refuse_contradictions
+from train.earlier import check_same_pictures, check_same_split
+from train.launch import keep_or_refuse, refuse_contradictions
 from train.stopping import follow_launcher
 
 
@@ -101,6 +103,28 @@ def test_what_the_launcher_would_drop_is_refused(asked, said, monkeypatch):
         TrainConfig(pretrained="none", mixed_precision=asked["ACCELERATE_MIXED_PRECISION"]),
         accelerate.PartialState(cpu=True),
     )
+
+
+def test_only_finished_runs_from_weights_are_averaged(tmp_path):
+    process, other = accelerate.PartialState(cpu=True), tmp_path / "other"
+    config = TrainConfig(pretrained="hub", averaged_runs=(str(other),))
+    with pytest.raises(ConfigError, match="averaged_runs: runs from no weights have no common beginning"):
+        refuse_contradictions(dataclasses.replace(config, pretrained="none"), process)
+    with pytest.raises(ConfigError, match="averaged_runs: .*other is no finished run from weights: train_config.yaml,"):
+        refuse_contradictions(config, process)
+    (other / "export").mkdir(parents=True)
+    for name in ("begun.safetensors", "begun.json", "best.safetensors", "export/metrics.json"):
+        (other / name).write_text("{}")
+    (other / "train_config.yaml").write_text("validation_fraction: 0.125\nsplit_seed: 3\n")
+    with pytest.raises(ConfigError, match="averaged_runs: .*split_seed 3, so with pictures of this run's validation"):
+        refuse_contradictions(config, process)
+    (other / "train_config.yaml").write_text("validation_fraction: 0.125\nsplit_seed: 0\n")
+    refuse_contradictions(config, process)
+
+
+def test_a_class_that_must_be_recognised_is_one_of_the_seven():
+    with pytest.raises(ConfigError, match="least_recall: scared is none of angry, disgust, fear"):
+        refuse_contradictions(TrainConfig(least_recall=(("scared", 0.5),)), accelerate.PartialState(cpu=True))
 
 
 def test_a_runs_folder_is_not_taken_for_its_weights_and_they_are_named(tmp_path):

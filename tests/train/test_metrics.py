@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 from sklearn import metrics as sk
 
 from train import score_calibrations
-from train.calibration import fit_calibration, fold
+from train.calibration import fit_calibration, fold, pictures_needed, with_least_recalls
 from train.metrics import EmotionMetric, calibration_error, evaluate_probabilities, reliability
 from train.score_calibrations import figures
 
@@ -129,6 +129,51 @@ def test_calibration_is_found_and_folded(scored):
     after = classifier(features).detach().numpy()
     np.testing.assert_allclose(after, before / fitted.temperature + fitted.bias, atol=1e-6)
     np.testing.assert_allclose(fitted.undone(after), before, atol=1e-5)
+
+
+def test_pictures_needed_are_those_of_wilsons_interval():
+    """(p + z^2/2n - z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n) with z = 1.6449, one-sided 95%."""
+    z, n = 1.6448536, 124
+
+    def low(p):
+        return (p + z**2 / (2 * n) - z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))) / (1 + z**2 / n)
+
+    k = pictures_needed(0.5, n)
+    assert k == 72 and low(k / n) >= 0.5 > low((k - 1) / n)
+    assert pictures_needed(0.5, 2) is None and pictures_needed(0.5, 0) is None
+
+
+def test_an_offset_is_raised_by_as_little_as_a_recall_asks_for(scored):
+    probabilities, labels = scored
+    logits = 2 * np.log(probabilities)
+    fitted = fit_calibration(logits, labels)
+
+    def recognised(calibration, label):
+        answers = (logits / calibration.temperature + calibration.bias).argmax(1)
+        return (answers[labels == label] == label).sum()
+
+    of_fear, of_happy = (labels == 2).sum(), (labels == 3).sum()
+    needed = recognised(fitted, 2) + 9
+    recall = next(one for one in np.arange(0.3, 1, 0.002) if pictures_needed(one, of_fear) == needed)
+    raised = with_least_recalls(fitted, logits, labels, {2: recall})
+    assert recognised(raised, 2) == needed  # no more
+    moved = raised.bias * raised.temperature - fitted.bias * fitted.temperature
+    np.testing.assert_allclose(np.delete(moved, 2), np.delete(moved, 2).mean(), atol=1e-9)
+    assert moved[2] > 0 and raised.bias.sum() == pytest.approx(0, abs=1e-9)
+    losses = [
+        -log_softmax(scale * (logits / raised.temperature + raised.bias), axis=1)[np.arange(600), labels].mean()
+        for scale in (0.98, 1, 1.02)
+    ]
+    assert losses[1] < min(losses[0], losses[2])
+    easy = with_least_recalls(fitted, logits, labels, {2: 0.2})  # it has that already
+    np.testing.assert_allclose([easy.temperature, *easy.bias], [fitted.temperature, *fitted.bias], rtol=0.02, atol=0.02)
+
+    both = with_least_recalls(fitted, logits, labels, {2: recall, 3: 0.7})
+    assert recognised(both, 2) >= needed and recognised(both, 3) >= pictures_needed(0.7, of_happy)
+    with pytest.raises(ValueError, match="recalls of 0.95, 0.95 can't be had together"):
+        with_least_recalls(fitted, logits, labels, {2: 0.95, 3: 0.95})
+    with pytest.raises(ValueError, match=f"{(labels == 1).sum()} pictures are too few to show a recall of 0.9"):
+        with_least_recalls(fitted, logits, labels, {1: 0.9})
 
 
 def test_sharper_offsets_bring_the_answers_shares_to_those_of_the_labels():

@@ -146,10 +146,23 @@ def test_looks_at_a_run_count_where_its_best_weights_go_on(tmp_path):
     assert looks_so_far(TrainConfig(pretrained=str(tmp_path / "run" / "best.safetensors"))) == 2
 
 
+def test_runs_that_are_averaged_are_told_with_their_data_and_looks(tmp_path):
+    begun = Origin(["2026-01-01: 9 epochs"], ["FER-2013 Training"], 2)
+    other = {"date": "2026-01-02", "seed": 22, "epochs": 3, "datasets": ["FER-2013 Training", "FER+ votes"]}
+    for name, looks in (("b", 2), ("c", 3)):  # the second was looked at once
+        folder(tmp_path / name / "export", public_test_looks=looks, lineage=begun.lineage, **other)
+        begun.keep(tmp_path / name)
+    mean = begun.averaged_with([str(tmp_path / "b"), str(tmp_path / "c")])
+    assert mean.lineage == [*begun.lineage, *(f"averaged with {name}: {describe(other)}" for name in "bc")]
+    assert (mean.datasets, mean.public_test_looks) == (["FER-2013 Training", "FER+ votes"], 3)
+    assert begun.averaged_with([]) == begun
+
+
 def test_folders_of_the_machine_stay_on_it():
-    config = TrainConfig(pretrained="/home/me/runs/before", teachers=("/work/a b/taught", "runs/t"))
+    config = TrainConfig(pretrained="/home/me/before", teachers=("/work/a b/taught", "runs/t"), averaged_runs=("/r/b",))
     exported = without_folders(config)
     assert (exported.pretrained, exported.teachers) == ("before", ("taught", "runs/t"))
+    assert exported.averaged_runs == ("b",)
     arguments = ["--data=/content/fer2013", "--output", "/tmp/x", "--teachers", "[/work/runs/a, 'runs/b']", "1/2"]
     assert portable(arguments) == ["--data=fer2013", "--output", "x", "--teachers", "[a, 'runs/b']", "1/2"]
     assert portable(["https://huggingface.co/user/name"]) == ["https://huggingface.co/user/name"]

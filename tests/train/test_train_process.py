@@ -16,7 +16,7 @@ import datasets
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.train.several import command
 
@@ -251,14 +251,21 @@ def test_two_processes_go_through_both_stages_from_earlier_weights(launch, fer20
         metrics_of(tmp_path / "two")["training"]["lineage"],
     )
     shutil.rmtree(tmp_path / "begun")
-    again = arguments(fer2013, tmp_path / "two", *extra, "--resume", "--pretrained_share", "0.5")
+    shutil.copytree(tmp_path / "two", tmp_path / "three")  # another run from that beginning, all of it 0.1 larger
+    save_file({name: tensor + 0.1 for name, tensor in ended.items()}, tmp_path / "three" / "best.safetensors")
+    options = ("--pretrained_share", "0.5", "--least_recall", "[[happy, 0.5]]", "--averaged_runs")
+    again = arguments(fer2013, tmp_path / "two", *extra, "--resume", *options, f"[{tmp_path / 'three'}]")
     process = launch(*again, processes=2)
     said = process.communicate()[1]
     assert process.returncode == 0, said[-3000:]
     average = load_file(tmp_path / "two" / "averaged.safetensors")
-    torch.testing.assert_close(average["conv_head.weight"], (first["conv_head.weight"] + ended["conv_head.weight"]) / 2)
-    training = metrics_of(tmp_path / "two")["training"]
-    assert training["lineage"] == origin and len(origin) == 1 and training["datasets"] == ["FER-2013 Training"]
+    head = "conv_head.weight"
+    torch.testing.assert_close(average[head], (first[head] + ended[head] + 0.05) / 2)
+    metrics = metrics_of(tmp_path / "two")
+    training, happy = metrics["training"], metrics["splits"]["validation"]["single"]["per_class"]["happy"]
+    assert training["lineage"][:-1] == origin and len(origin) == 1 and training["datasets"] == ["FER-2013 Training"]
+    assert training["lineage"][-1].startswith("averaged with three: 2")
+    assert metrics["calibration"]["least_recall"] == {"happy": 0.5} and happy["recall"]["value"] > 0.5
     assert training["validation_may_be_learnt"] and "--resume" not in training["command"]
 
 
