@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from model_card.figures import draw_curves
 from train.config import ConfigError
 from train.launch import add_run_flags, read_config, run
 from train.loop import Loop
@@ -73,8 +74,8 @@ def read_split(split, where, limit):
 
 
 def pretrain(args, config, process):
-    """Trains a network of 200 classes; `output` then holds best.safetensors, and a metrics.json whose lineage the next
-    run carries on."""
+    """Trains a network of 200 classes; `output` then holds best.safetensors, training_curves.png, and a metrics.json
+    whose lineage the next run carries on."""
     given = [name for name in FACES_ALONE if getattr(config, name) not in (0, None, (), "none")]
     if given:
         raise ConfigError(f"{', '.join(given)}: not for {NAME}, which has no such labels, votes or teachers")
@@ -102,6 +103,7 @@ def pretrain(args, config, process):
         right = loop.progress.history[loop.progress.best_epoch]["validation_accuracy"]
         lineage = [f"pretrained on {NAME} (200 classes, made grey), {right:.1%} of its validation pictures right:"]
         write_provenance(args.output, config, process, loop.progress, lineage)
+        draw_curves(loop.progress.history, args.output / "training_curves.png")
         logger.info("fine-tune with --pretrained %s", args.output / "best.safetensors")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 
 from train.config import TrainConfig
+from train.launch import keep_or_refuse
 from train.loop import Loop
 from train.pictures import SourceError
 from train.pretrain import load_tiny_imagenet, pretrain
@@ -61,6 +63,9 @@ def test_fine_tuning_goes_on_from_the_pretrained_backbone_and_says_so(launch, sh
     kept = state["ema"]
     assert first["conv_stem.weight"].allclose(kept["conv_stem.weight"].mean(1, keepdim=True), atol=1e-6)
     assert "Tiny-ImageNet (Stanford CS231n" in (tuned / "export" / "README.md").read_text()
+    shutil.rmtree(pretrained / "checkpoints")
+    with pytest.raises(SystemExit, match="holds a finished run without its checkpoints"):
+        keep_or_refuse(argparse.Namespace(output=pretrained, resume=True), TrainConfig(), "train.pretrain")
 
 
 def test_what_has_no_meaning_for_it_is_refused(launch, shared_data, tmp_path):
