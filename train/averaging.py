@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from train.config import ConfigError
 from train.data import LABEL_NAMES
@@ -20,12 +21,32 @@ BEGUN = "begun.safetensors"
 or ends, and a classifier that was drawn anew is nowhere else."""
 
 
+def check_same_beginning(run, others):
+    """Raises ConfigError where a run of the folders `others` began from other weights than that in the folder `run`."""
+    with safe_open(run / BEGUN, framework="pt") as own:
+        names = set(own.keys())
+        for other in map(Path, others):
+            try:
+                with safe_open(other / BEGUN, framework="pt") as file:
+                    same = set(file.keys()) == names and all(
+                        torch.equal(file.get_tensor(name), own.get_tensor(name)) for name in names
+                    )
+            except (OSError, SafetensorError) as error:
+                raise ConfigError(f"averaged_runs: {other / BEGUN} can't be read as safetensors: {error}") from None
+            if not same:
+                raise ConfigError(
+                    f"averaged_runs: {other} and {run} began from different weights (a classifier that is drawn anew is"
+                    " another for each seed); their mean would be no good"
+                )
+
+
 def averaged(config, run, share, others=()):
     """(network, Normalisation) whose state is `share` of BEGUN in the folder `run` and the rest of its best weights, or
     of the mean of its best weights and those of the runs `others`.
 
     Raises ConfigError where one can't be read, and for others that began from other weights.
     """
+    check_same_beginning(run, others)
     network, _, _ = build_model(dataclasses.replace(config, pretrained="none"), len(LABEL_NAMES))
 
     def state(file):
@@ -35,9 +56,6 @@ def averaged(config, run, share, others=()):
     begun, _ = state(run / BEGUN)
     mean, normalisation = state(run / "best.safetensors")
     for position, other in enumerate(map(Path, others), 2):
-        first, _ = state(other / BEGUN)
-        if any(not torch.equal(first[name], tensor) for name, tensor in begun.items()):
-            raise ConfigError(f"averaged_runs: {other} and {run} began from different weights; their mean is no good")
         mix(mean, state(other / "best.safetensors")[0], 1 / position)
     mix(mean, begun, share)
     network.load_state_dict(mean)

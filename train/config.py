@@ -237,13 +237,20 @@ def load_config(path=None, overrides=None):
     return TrainConfig(**{name: coerce(name, value, known[name]) for name, value in values.items()})
 
 
+def yaml_value(text):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no YAML value; a list needs quotes: '[a, b]'") from None
+
+
 def add_flags(parser: argparse.ArgumentParser):
     """One flag for every field; its value is read as YAML, so that lists and `null` can be given."""
     group = parser.add_argument_group("recipe (each overrides the YAML file)")
     for one in fields(TrainConfig):
         default = str(one.default).replace("%", "%%")
         text = f"{one.metadata['help'].replace('%', '%%')} (default {default})"
-        group.add_argument(f"--{one.name}", type=yaml.safe_load, default=argparse.SUPPRESS, metavar="VALUE", help=text)
+        group.add_argument(f"--{one.name}", type=yaml_value, default=argparse.SUPPRESS, metavar="VALUE", help=text)
 
 
 def flag_overrides(arguments: argparse.Namespace):

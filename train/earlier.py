@@ -28,13 +28,22 @@ def check_weights_are_there(path):
         )
 
 
-def check_averaged_run(config, folder):
-    if config.pretrained == "none":
+def check_averaged_runs(config, output):
+    if config.averaged_runs and config.pretrained == "none":
         raise ConfigError("averaged_runs: runs from no weights have no common beginning, and no mean that is any good")
+    folders = [Path(run) for run in config.averaged_runs]
+    for number, folder in enumerate(folders):
+        before = [output] * bool(output) + folders[:number]
+        if folder.resolve() in [one.resolve() for one in before]:
+            raise ConfigError(f"averaged_runs: {folder} is this run itself, or is named twice")
+        check_finished_from_weights(folder, "averaged_runs")
+        check_same_split(config, folder, "averaged_runs")
+
+
+def check_finished_from_weights(folder, field):
     needed = ("train_config.yaml", BEGUN, ORIGIN, "best.safetensors", "export/metrics.json")
     if missing := [name for name in needed if not (folder / name).is_file()]:
-        raise ConfigError(f"averaged_runs: {folder} is no finished run from weights: {', '.join(missing)} is not there")
-    check_same_split(config, folder, "averaged_runs")
+        raise ConfigError(f"{field}: {folder} is no finished run from weights: {', '.join(missing)} is not there")
 
 
 def own_recipe(folder):
@@ -75,21 +84,26 @@ def check_same_pictures(config, fingerprint_at, output, resumed=False):
                 f"--resume: the run in {output} was validated on other pictures than --data holds; give the data that"
                 " it began with, or another --output"
             )
-        others = [learnt_there(config, Path(run), fingerprint_at) for run in config.averaged_runs]
-        return (output / LEARNT).is_file() or any(others)
-    folders = [Path(run) for run in (*config.teachers, *config.averaged_runs)]
-    folders += [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
-    reasons = {folder: learnt_there(config, folder, fingerprint_at) for folder in folders}
-    said = [f"{folder} {reason}\n" for folder, reason in reasons.items() if reason]
-    for line in said:
-        logger.warning(
-            "%s: this run's validation split may hold pictures learnt there, and its figures be too good", line.strip()
-        )
+        return bool(reasons(config, config.averaged_runs, fingerprint_at)) or (output / LEARNT).is_file()
+    before = [weights_folder(config)] if config.pretrained not in ("none", "hub") else []
+    said = reasons(config, [*config.teachers, *before], fingerprint_at)
+    beside = reasons(config, config.averaged_runs, fingerprint_at)  # of what is exported, not of this run's own weights
     write_atomically(output / VALIDATION, lambda path: path.write_text(own + "\n"))
     (output / LEARNT).unlink(missing_ok=True)
     if said:
         write_atomically(output / LEARNT, lambda path: path.write_text("".join(said)))
-    return bool(said)
+    return bool(said or beside)
+
+
+def reasons(config, folders, fingerprint_at):
+    """A line for each of `folders` whose weights may have learnt this run's validation pictures; it is warned of."""
+    found = {folder: learnt_there(config, Path(folder), fingerprint_at) for folder in folders}
+    said = [f"{folder} {reason}\n" for folder, reason in found.items() if reason]
+    for line in said:
+        logger.warning(
+            "%s: this run's validation split may hold pictures learnt there, and its figures be too good", line.strip()
+        )
+    return said
 
 
 def learnt_there(config, folder, fingerprint_at):

@@ -49,9 +49,11 @@ def finish(folder, config, splits, progress, origin, weights, score, views, proc
         calibration = recalling(config, calibration, logits, labels)
     export_run(weights, config, building, calibration)
     (building / "train_config.yaml").write_text(to_yaml(without_folders(config)))
-    before = stored_metrics(folder).get("training", {}).get("public_test_looks", 0)  # where a run is finished again
-    looks = max(before, origin.public_test_looks)  # storing the figures of PublicTest counts this run's own
-    origin = replace(origin, public_test_looks=looks)
+    before = stored_metrics(folder).get("training", {})  # where a run is finished again
+    looks = before.get("public_test_looks", 0)
+    own = looks - before.get("public_test_looks_begun", looks)  # storing figures of PublicTest counts those
+    began_with = origin.public_test_looks
+    origin = replace(origin, public_test_looks=max(looks, began_with + own))
     model, _, _ = load_model(building)
     write_metrics(
         building,
@@ -72,7 +74,8 @@ def finish(folder, config, splits, progress, origin, weights, score, views, proc
                 "fitted_on": "validation",
                 "folded": True,
             },
-            "training": describe_run(config, progress, origin, process) | {"validation_may_be_learnt": learnt},
+            "training": describe_run(config, progress, origin, process)
+            | {"validation_may_be_learnt": learnt, "public_test_looks_begun": began_with},
             "splits": {},
         },
     )

@@ -16,7 +16,7 @@ import torch
 from train.checkpoint import CheckpointError, checkpoints, write_atomically
 from train.config import ConfigError, add_flags, flag_overrides, load_config, to_yaml
 from train.data import LABEL_NAMES
-from train.earlier import check_averaged_run, check_same_split, check_weights_are_there
+from train.earlier import check_averaged_runs, check_same_split, check_weights_are_there
 from train.loop import NotFiniteError
 from train.machine import threads_of
 from train.model import ORIGIN
@@ -78,7 +78,8 @@ def run(args, config, job, command):
                 accelerate.DistributedDataParallelKwargs(broadcast_buffers=False),
             ],
         )
-        refuse_contradictions(config, process, begun=goes_on(args) and (args.output / ORIGIN).is_file())
+        begun = goes_on(args) and (args.output / ORIGIN).is_file()
+        refuse_contradictions(config, process, begun, args.output)
     except ValueError as error:  # ConfigError, and what Accelerate refuses
         sys.exit(f"{command}: {error}")
     if process.device.type == "cpu":
@@ -127,10 +128,11 @@ def goes_on(args):
     return args.resume and bool(checkpoints(args.output / "checkpoints"))
 
 
-def refuse_contradictions(config, process, begun=False):
+def refuse_contradictions(config, process, begun=False, output=None):
     """What can be told of a configuration on this machine before anything is loaded. Raises ConfigError.
 
-    A run that goes on and keeps what it has `begun` with no longer asks what lies where it found that.
+    A run that goes on and keeps what it has `begun` with no longer asks what lies where it found that. `output` is its
+    folder.
     """
     share = process.num_processes * config.gradient_accumulation
     if config.batch_size % share:
@@ -150,8 +152,7 @@ def refuse_contradictions(config, process, begun=False):
     refuse_what_the_launcher_would_drop(config, process)
     if config.pretrained_share and config.pretrained == "none":
         raise ConfigError("pretrained_share: the run begins from no weights that could be averaged with its own")
-    for folder in config.averaged_runs:
-        check_averaged_run(config, Path(folder))
+    check_averaged_runs(config, output)
     if unknown := [name for name, _ in config.least_recall if name not in LABEL_NAMES]:
         raise ConfigError(f"least_recall: {unknown[0]} is none of {', '.join(LABEL_NAMES)}")
     for folder in config.teachers:

@@ -1,6 +1,7 @@
 """What weights come from: the runs before them, the data that they have learnt from, the looks at PublicTest."""
 
 import datetime
+import itertools
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ from train.machine import commit, hardware, launcher, portable
 from train.model import ORIGIN, describe
 from train.score import stored_metrics
 
+TAUGHT, AVERAGED = "taught by ", "averaged with "  # how a lineage's lines begin that are no run before
 FACES = "FER-2013 Training"  # as metrics.json names it among `datasets`
 IMAGENET = re.compile("in(1|12|21|22)k")  # as the parts of timm's tags name it
 # further data that timm's tags name beside it
@@ -51,13 +53,17 @@ class Origin:
 
     def averaged_with(self, runs):
         """Of the mean with the finished runs in the folders `runs`, which began as this one did."""
-        lineage, datasets, looks = list(self.lineage), list(self.datasets), self.public_test_looks
+        teachers = len(list(itertools.takewhile(lambda step: step.startswith(TAUGHT), reversed(self.lineage))))
+        before, own = self.lineage[: len(self.lineage) - teachers], self.lineage[len(self.lineage) - teachers :]
+        datasets, looks = list(self.datasets), self.public_test_looks
         for run in map(Path, runs):
-            training = stored_metrics(run / "export").get("training", {})
-            lineage.append(f"averaged with {run.name}: {describe(training)}")
+            kept, training = Origin.kept(run), stored_metrics(run / "export").get("training", {})
+            # what taught a run stands before it, this run's own teachers last
+            before += [step for step in kept.lineage[len(self.lineage) - teachers :] if step.startswith(TAUGHT)]
+            before.append(f"{AVERAGED}{run.name}: {describe(training)}")
             datasets += training.get("datasets", [])
-            looks += training.get("public_test_looks", 0) - Origin.kept(run).public_test_looks  # its own ones
-        return Origin(lineage, list(dict.fromkeys(datasets)), looks)
+            looks += training.get("public_test_looks", 0) - min(kept.public_test_looks, self.public_test_looks)
+        return Origin([*before, *own], list(dict.fromkeys(datasets)), looks)
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,15 @@ def looks_at(run):
 
 
 def came_from(run, earlier):
-    """Whether the lineage of `run` tells that it began from the weights of `earlier` or, by their sum, learnt from
-    them."""
+    """Whether the lineage of `run` tells that it began from the weights of `earlier`, was averaged with them or, by
+    their sum, learnt from them."""
     lineage = run.training.get("lineage", [])
     way = [*earlier.training.get("lineage", []), describe(earlier.training)]
     learnt = earlier.sha256 and any(f"weights sha256 {earlier.sha256[:12]}" in step for step in lineage)
-    return lineage[: len(way)] == way or bool(learnt)
+    mixed = "date" in earlier.training and any(
+        step.startswith(AVERAGED) and step.endswith(f": {describe(earlier.training)}") for step in lineage
+    )
+    return lineage[: len(way)] == way or bool(learnt) or mixed
 
 
 def weights_folder(config):

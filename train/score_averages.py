@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from train import augmentation
-from train.averaging import averaged
+from train.averaging import BEGUN, averaged
 from train.calibration import fit_calibration
 from train.config import ConfigError, load_config
 from train.data import add_data_flags, as_arrays, load_validated
+from train.earlier import check_same_split
 from train.metrics import selection_figures
 from train.pictures import SourceError
-from train.teachers import finished_run
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 BATCH = 128
@@ -60,10 +60,15 @@ def main(arguments=None):
     )
     args = parser.parse_args(arguments)
     try:
-        run, *others = map(finished_run, args.run)
+        run, *others = args.run
+        for folder in args.run:
+            if not all((folder / name).is_file() for name in ("train_config.yaml", BEGUN, "best.safetensors")):
+                raise ConfigError(f"{folder} is no run that began from weights and has some of its own")
         config = load_config(run / "train_config.yaml")
         if config.pretrained == "none":
             raise ConfigError(f"{run} began from no weights")
+        for other in others:
+            check_same_split(config, other, "--run")
         options = {"validation_fraction": config.validation_fraction, "seed": config.split_seed, "limit": config.limit}
         splits = load_validated(args, **options)
         split = as_arrays(splits["validation"])

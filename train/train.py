@@ -36,7 +36,7 @@ import tempfile
 
 from hub.commit import HubError
 from model_card.figures import draw_curves
-from train.averaging import BEGUN, averaged
+from train.averaging import BEGUN, averaged, check_same_beginning
 from train.checkpoint import save_weights
 from train.config import ConfigError
 from train.data import LABEL_NAMES, add_data_flags, as_arrays, fingerprint, load_validated
@@ -76,7 +76,10 @@ def parse(arguments=None):
     )
     parser.add_argument("--push_to_hub", metavar="USER/NAME", help="push the model folder there when it is done")
     add_run_flags(parser)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if args.push_to_hub and args.push_to_hub.count("/") != 1:  # before hours are spent
+        parser.error(f"--push_to_hub: {args.push_to_hub!r} is no repository id: give USER/NAME")
+    return args
 
 
 def main(arguments=None):
@@ -129,6 +132,8 @@ def train_and_export(args, config, process):
     model, normalisation, lineage = build_model(own, len(LABEL_NAMES))
     if config.pretrained != "none" and process.is_main_process and not (resumed and begun.is_file()):
         save_weights(model, normalisation, begun)
+    if config.averaged_runs and process.is_main_process:  # before hours are spent
+        check_same_beginning(args.output, config.averaged_runs)
     voted = (config.ferplus_weight, config.ferplus_target)
     targets = soft_targets(train.labels, train.votes, len(LABEL_NAMES), config.label_smoothing, *voted)
     weights = class_weights(train.labels, len(LABEL_NAMES), config.class_weights)[torch.from_numpy(train.labels)]

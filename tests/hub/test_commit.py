@@ -182,6 +182,8 @@ def test_a_long_wait_is_left_to_the_person(api, hub, repo_id):
 def test_names_and_tokens_that_cannot_be(api, hub, repo_id):
     with pytest.raises(HubError, match="no repository id"):
         push(api, "not a name/at all")
+    with pytest.raises(HubError, match="'alone' is no repository id: give USER/NAME"):
+        push(api, "alone")
     with pytest.raises(HubError, match="hf auth login"):
         push(HfApi(endpoint=hub.url, token="hf_another"), repo_id)
     assert hub.commits(repo_id) == []

@@ -77,19 +77,20 @@ def test_the_weakest_classes_are_those_of_the_table(folder):
     assert "weakest classes here are neutral (F1 22.0%) and " in text, "a class that does not occur is not weak"
 
 
-@pytest.mark.parametrize("sharpness", [None, 1.0, 1.5])
-def test_what_calibration_was_fitted_for_is_said_where_the_error_rose(sharpness, folder):
+@pytest.mark.parametrize(("sharpness", "recalls"), [(None, {}), (1.0, {}), (1.5, {}), (1.0, {"fear": 0.5})])
+def test_what_calibration_was_fitted_for_is_said_where_the_error_rose(sharpness, recalls, folder):
     def risen(metrics):
         metrics["splits"]["public_test"]["single"] |= {
             "expected_calibration_error": 0.05,
             "expected_calibration_error_before": 0.04,
         }
         if sharpness is not None:
-            metrics["calibration"]["sharpness"] = sharpness
+            metrics["calibration"] |= {"sharpness": sharpness, "least_recall": recalls}
 
     text = rebuilt(folder, risen).text
     sharp = sharpness is not None and sharpness > 1
-    assert ("Calibration lowers the loss on validation, which it is fitted for" in text) != sharp
+    assert ("Calibration lowers the loss on validation, which it is fitted for" in text) == (not sharp and not recalls)
+    assert ("A raised offset gives up some likelihood for the recall of its class" in text) == bool(recalls)
     assert ("the offsets give up some likelihood for answers about as frequent as labels" in text) == sharp
 
 
@@ -97,13 +98,17 @@ def test_a_raised_offset_and_averaged_runs_are_told(folder):
     def raised(metrics):
         metrics["calibration"]["least_recall"] = {"fear": 0.5}
 
-    assert "that of fear is raised until" not in rebuilt(folder, lambda metrics: None).text
+    assert "that of fear raised" not in rebuilt(folder, lambda metrics: None).text
     recipe = yaml.safe_load((folder / "train_config.yaml").read_text()) | {"averaged_runs": ["b", "c"]}
     for share, end in ((0.0, " (Wortsman"), (0.3, ", averaged with 0.3 of those that they began from (Wortsman")):
         (folder / "train_config.yaml").write_text(yaml.safe_dump(recipe | {"pretrained_share": share}))
         text = rebuilt(folder, raised).text
-        assert f"; the weights are the mean of 3 runs with other seeds{end} et al. 2022)" in text
-    assert "; that of fear is raised until, with 95% confidence, at least 50% of fear is recognised there)" in text
+        assert f"; the weights are the mean of this run's and those of 2 others from the same beginning{end}" in text
+    flat = " ".join(text.split())
+    assert "; that of fear raised, where needed, until validation shows with 95% confidence a recall of at l" in flat
+    assert "a recall of at least 50%) and are folded" in flat
+    assert "without earlier runs, those that are averaged with it, and teachers" in text
+    assert "what `pretrained`, `teachers` and `averaged_runs` name must be there first" in text
 
 
 def test_the_validation_part_is_the_recipes(folder):

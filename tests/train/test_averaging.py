@@ -111,3 +111,6 @@ def test_a_run_from_no_weights_has_nothing_to_average(run, shared_data):
     (folder / "train_config.yaml").write_text(to_yaml(dataclasses.replace(config, pretrained="none")))
     with pytest.raises(SystemExit, match="began from no weights"):
         main(["--run", str(folder), "--data", str(shared_data / "fer2013")])
+    (folder / BEGUN).unlink()
+    with pytest.raises(SystemExit, match="run is no run that began from weights"):
+        main(["--run", str(folder), "--data", str(shared_data / "fer2013")])

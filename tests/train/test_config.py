@@ -64,6 +64,15 @@ def test_what_contradicts_or_is_out_of_range_is_refused_by_name(text, said, tmp_
         load_config(tmp_path / "bad.yaml")
 
 
+def test_a_list_that_the_shell_has_split_is_named(capsys):
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    assert flag_overrides(parser.parse_args(["--teachers", "[a, b]"])) == {"teachers": ["a", "b"]}
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--teachers", "[a,", "b]"])
+    assert "argument --teachers: '[a,' is no YAML value; a list needs quotes" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml: no such configuration"):
         load_config(tmp_path / "nothing.yaml")

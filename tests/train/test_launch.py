@@ -119,7 +119,27 @@ def test_only_finished_runs_from_weights_are_averaged(tmp_path):
     with pytest.raises(ConfigError, match="averaged_runs: .*split_seed 3, so with pictures of this run's validation"):
         refuse_contradictions(config, process)
     (other / "train_config.yaml").write_text("validation_fraction: 0.125\nsplit_seed: 0\n")
-    refuse_contradictions(config, process)
+    refuse_contradictions(config, process, output=tmp_path / "own")
+    with pytest.raises(ConfigError, match="averaged_runs: .*other is this run itself, or is named twice"):
+        refuse_contradictions(config, process, output=tmp_path / "own" / ".." / "other")
+    with pytest.raises(ConfigError, match="averaged_runs: .*other is this run itself, or is named twice"):
+        refuse_contradictions(dataclasses.replace(config, averaged_runs=(str(other), f"{other}/.")), process)
+
+
+def test_averaged_runs_that_were_validated_on_other_pictures_are_warned_of_each_time(tmp_path, caplog):
+    other, output = tmp_path / "other", tmp_path / "own"
+    other.mkdir()
+    (other / "train_config.yaml").write_text("validation_fraction: 0.125\n")
+    (other / "validation.sha256").write_text("c" * 64 + "\n")
+    alone = TrainConfig(pretrained="hub")
+    config = dataclasses.replace(alone, averaged_runs=(str(other),))
+    for resumed in (False, True):
+        caplog.clear()
+        assert check_same_pictures(config, lambda fraction: "a" * 64, output, resumed)
+        assert (
+            "other was validated on other pictures" in caplog.text and not (output / "validation_learnt.txt").exists()
+        )
+    assert not check_same_pictures(alone, lambda fraction: "a" * 64, output, resumed=True)
 
 
 def test_a_class_that_must_be_recognised_is_one_of_the_seven():

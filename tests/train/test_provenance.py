@@ -147,15 +147,19 @@ def test_looks_at_a_run_count_where_its_best_weights_go_on(tmp_path):
 
 
 def test_runs_that_are_averaged_are_told_with_their_data_and_looks(tmp_path):
-    begun = Origin(["2026-01-01: 9 epochs"], ["FER-2013 Training"], 2)
+    begun = Origin(["2026-01-01: 9 epochs", "taught by t"], ["FER-2013 Training"], 2)
     other = {"date": "2026-01-02", "seed": 22, "epochs": 3, "datasets": ["FER-2013 Training", "FER+ votes"]}
     for name, looks in (("b", 2), ("c", 3)):  # the second was looked at once
         folder(tmp_path / name / "export", public_test_looks=looks, lineage=begun.lineage, **other)
         begun.keep(tmp_path / name)
     mean = begun.averaged_with([str(tmp_path / "b"), str(tmp_path / "c")])
-    assert mean.lineage == [*begun.lineage, *(f"averaged with {name}: {describe(other)}" for name in "bc")]
+    runs = [step for name in "bc" for step in ("taught by t", f"averaged with {name}: {describe(other)}")]
+    assert mean.lineage == ["2026-01-01: 9 epochs", *runs, "taught by t"]
     assert (mean.datasets, mean.public_test_looks) == (["FER-2013 Training", "FER+ votes"], 3)
     assert begun.averaged_with([]) == begun
+    # a student of the mean and of one of its parts has seen that part's looks once
+    student = folder(tmp_path / "student", public_test_looks=3, lineage=mean.lineage, date="2026-01-03")
+    assert looks_so_far(TrainConfig(pretrained=student, teachers=(str(tmp_path / "c" / "export"),))) == 3
 
 
 def test_folders_of_the_machine_stay_on_it():

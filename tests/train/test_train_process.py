@@ -273,7 +273,11 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
     def fresh(*extra):
         return arguments(fer2013, tmp_path / f"run{len(cases)}", *extra)
 
-    cases, export = [], finished[0] / "export"
+    cases, export, other = [], finished[0] / "export", tmp_path / "other"
+    shutil.copytree(finished[0], other)  # as if it had begun from other weights
+    shutil.copy(other / "best.safetensors", other / "begun.safetensors")
+    (other / "begun.json").write_text("{}")
+    goes_on = ("--pretrained", str(export), "--averaged_runs")
     for call, said, limit in (
         (lambda: arguments(fer2013, finished[0]), "holds a run already; go on with --resume", None),
         (lambda: arguments(fer2013, finished[0], "--resume", "--seed", "7"), "--resume: seed differ", None),
@@ -282,6 +286,8 @@ def test_what_is_refused_is_refused_in_one_sentence(finished, repository, child_
         (lambda: fresh("--pretrained", "nowhere"), "pretrained: nowhere is not there", None),
         (lambda: fresh("--teachers", "[nowhere]"), "teachers: nowhere is no finished run", None),
         (lambda: fresh("--pretrained", str(export), "--split_seed", "1"), "split_seed 0, so with pictures", None),
+        (lambda: fresh(*goes_on, f"[{finished[0]}]"), "is no finished run from weights: begun.safetensors", None),
+        (lambda: fresh(*goes_on, f"[{other}]"), "began from different weights", None),
         (lambda: fresh("--mixed_precision", "fp16"), "mixed_precision: fp16 needs a GPU", None),
         (lambda: fresh("--batch_size", "120"), "batch_size 120 exceeds the 105 pictures", None),
         (lambda: fresh(*EXPLODING), "the logits of the validation split are not finite", None),
