@@ -141,7 +141,9 @@ def find_detector(wanted=None):
         if not Path(wanted).is_file():
             raise FileNotFoundError(f"FER_DETECTOR={wanted}: no such file (a YuNet ONNX file, or the word haar)")
         try:
-            return YuNet(wanted)
+            detector = YuNet(wanted)
+            detector.search(np.zeros((64, 64, 3), np.uint8))  # another network is only told by its answer
+            return detector
         except cv2.error:
             raise OSError(f"FER_DETECTOR={wanted} is not YuNet as ONNX, or not whole") from None
     try:

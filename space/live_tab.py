@@ -19,6 +19,7 @@ CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMo
 def notice_html(language, classes):
     """What is done with the camera's pictures; `classes` is how many expressions the model knows."""
     values = {"classes": classes, "duration": duration(language, LIMITS.state_seconds)}
+    values["uploads"] = duration(language, LIMITS.upload_seconds)
     points = "".join(
         f"<li>{escape(say(language, f'notice_{key}', **values))}</li>"
         for key in ("computed", "stored", "meaning", "law")

@@ -14,6 +14,7 @@ error, and the command ends with 1 after the others.
 import argparse
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -81,17 +82,33 @@ def main(arguments=None):
         analyzer = Analyzer.load()
     except (ModelError, OSError) as error:
         sys.exit(f"space.predict: {error}")
-    if args.annotate:
-        args.annotate.mkdir(parents=True, exist_ok=True)
+    try:
+        if args.annotate:
+            args.annotate.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"space.predict: --annotate {args.annotate}: {error.strerror}")
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
+    try:
+        failed = read_all(args, analyzer)
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `| head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 1
+    return failed
+
+
+def read_all(args, analyzer):
+    """Print the answers for `args.pictures`; 1 where one could not be read or drawn, else 0."""
     table = csv.writer(sys.stdout)
     if args.csv:
         table.writerow(csv_header(analyzer.classifier.label_names))
     failed = 0
     for path in args.pictures:
         try:
+            path.open("rb").close()  # of a folder or a file of others' the decoder would say that it is damaged
             picture, analysis = analyzer.analyse_file(path, args.whole)
         except (Refusal, OSError) as error:
-            print(f"{path}: {error}", file=sys.stderr)
+            print(f"{path}: {reason(error)}", file=sys.stderr)
             failed = 1
             continue
         answer = analysis.as_json()
@@ -102,8 +119,16 @@ def main(arguments=None):
         else:
             print("\n".join(lines(path, answer)))
         if args.annotate:
-            save_png(annotated(analysis, picture), free_name(args.annotate, path.stem))
+            try:
+                save_png(annotated(analysis, picture), free_name(args.annotate, path.stem))
+            except OSError as error:
+                print(f"{path}: its picture could not be written to {args.annotate}: {reason(error)}", file=sys.stderr)
+                failed = 1
     return failed
+
+
+def reason(error):
+    return getattr(error, "strerror", None) or error
 
 
 if __name__ == "__main__":

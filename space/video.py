@@ -115,9 +115,10 @@ def transcode(analyzer, container, output, language, limits, progress):
         refuse_too_long(now, limits)  # a container may lie, or say nothing, about its length
         if result.frames and now < result.seconds + SHORTEST - 1e-3:  # a small file can hold any number of frames
             continue
-        if frame.width * frame.height > limits.decoded_megapixels * 1e6:
+        width, height = displayed(frame.width, frame.height, stream.sample_aspect_ratio)
+        if width * height > limits.decoded_megapixels * 1e6:
             raise Refusal("picture_too_large", limit=f"{limits.decoded_megapixels:g}")
-        image = upright(frame)
+        image = upright(frame, stream.sample_aspect_ratio)
         if now >= next_reading:
             next_reading = now + 1 / limits.video_frames_per_second - 1e-3
             shown = read(analyzer, image, tracker, now, result)
@@ -157,9 +158,17 @@ def new_encoder(output, size, rate):
     return encoder
 
 
-def upright(frame):
-    """The frame as an RGB Pillow image, turned as the phone was held."""
-    image = frame.to_image()
+def displayed(width, height, aspect):
+    """(width, height) in square pixels of a frame whose own are `aspect` times as wide as high, as those of television
+    are; no aspect, or one that no camera has, is 1."""
+    aspect = float(aspect) if aspect and 1 / 4 <= aspect <= 4 else 1.0
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def upright(frame, aspect=None):
+    """The frame as an RGB Pillow image of square pixels, turned as the phone was held."""
+    width, height = displayed(frame.width, frame.height, aspect)
+    image = frame.to_image(width=width, height=height)
     return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 

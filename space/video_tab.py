@@ -31,8 +31,7 @@ def build(analyzer: Analyzer, i18n):
         def tell(done, total):
             sentence = say(language, "video_progress", seconds=f"{done:.0f}", total=f"{total:.0f}")
             progress(done / max(total, 1e-9), desc=sentence)
-            with contextlib.suppress(OSError):  # not there yet
-                os.utime(folder / "faces.mp4")  # its bytes come late, and what has stood still for long is deleted
+            still_worked_on(folder / "faces.mp4")
 
         folder = Path(tempfile.mkdtemp(dir=gr.utils.get_upload_folder()))
         try:
@@ -51,9 +50,11 @@ def build(analyzer: Analyzer, i18n):
         """Find and follow the faces of a video and read their expressions several times a second."""
         if not video:
             raise gr.Error(say("en", "video_missing"), print_exception=False)
-        with tempfile.TemporaryDirectory() as folder:
+        # among the uploads, which are removed at the next start where this process is killed
+        with tempfile.TemporaryDirectory(dir=gr.utils.get_upload_folder(), ignore_cleanup_errors=True) as folder:
             try:
-                analysis = analyse_video(analyzer, video, Path(folder) / "faces.mp4")
+                film = Path(folder) / "faces.mp4"
+                analysis = analyse_video(analyzer, video, film, progress=lambda done, total: still_worked_on(film))
             except Refusal as refusal:
                 raise gr.Error(str(refusal), print_exception=False) from None
         return analysis.as_json() | {"model": analyzer.model, "detector": analyzer.detector.name}
@@ -95,6 +96,12 @@ def build(analyzer: Analyzer, i18n):
     answer = gr.JSON(visible=False, label="answer")
     hidden.upload(predict_video, hidden, answer, api_name="predict_video", **long)
     return timeline
+
+
+def still_worked_on(film):
+    """Its bytes come late, and what has stood still for long among the uploads is deleted."""
+    with contextlib.suppress(OSError):  # not there yet
+        os.utime(film)
 
 
 def timeline_html(analysis, language):

@@ -3,11 +3,14 @@
 import av
 
 
-def write_film(path, pictures, rate):
-    """`path`, where the Pillow `pictures` (RGB, of one even size) now are an H.264 video of `rate` a second."""
+def write_film(path, pictures, rate, aspect=None):
+    """`path`, where the Pillow `pictures` (RGB, of one even size) now are an H.264 video of `rate` a second, whose
+    pixels are said to be `aspect` times as wide as high."""
     with av.open(str(path), "w") as output:
         stream = output.add_stream("libx264", rate=rate)
         (stream.width, stream.height), stream.pix_fmt = pictures[0].size, "yuv420p"
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for picture in pictures:
             output.mux(stream.encode(av.VideoFrame.from_image(picture)))
         output.mux(stream.encode())

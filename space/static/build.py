@@ -234,7 +234,11 @@ def main(arguments=None):
     size = sum(path.stat().st_size for path in args.output.rglob("*") if path.is_file())
     print(f"{args.output}: {size / 1e6:.1f} MB; a browser loads the part that it needs")
     if args.serve is not None:
-        serve(args.output, args.serve)
+        try:
+            serve(args.output, args.serve)
+        except OSError as error:
+            taken = f"port {args.serve}: {error.strerror}; --serve PORT takes another"
+            sys.exit(f"space.static.build: the page is built, but {taken}")
 
 
 if __name__ == "__main__":

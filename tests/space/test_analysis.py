@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from types import SimpleNamespace
 
 import av
@@ -110,6 +113,11 @@ def test_a_file_that_is_no_yunet_is_named(tmp_path):
         find_detector(str(tmp_path / "yunet.onnx"))
 
 
+def test_another_network_is_no_yunet(model_folder):
+    with pytest.raises(OSError, match=r"model\.onnx is not YuNet as ONNX, or not whole"):
+        find_detector(str(model_folder / "onnx" / "model.onnx"))
+
+
 def test_a_forged_yunet_is_refused_and_removed(monkeypatch, tmp_path):
     forged = tmp_path / "yunet.onnx"
     forged.write_bytes(b"something else")
@@ -148,6 +156,21 @@ def test_python_and_the_command_agree(repository, child_environment, model_folde
     with Image.open(tmp_path / "grace_hopper.png") as drawn:
         assert drawn.size == (512, 600)
         assert drawn.getpixel(lower_edge(face["box"])) == colour_of(face["emotion"], face["probabilities"])
+
+    def said(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-m", "space.predict", *arguments],
+            cwd=repository, env=environment | {"PYTHONIOENCODING": "utf-8:strict"}, capture_output=True,
+        )  # fmt: skip
+        assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
+        return done
+
+    strange = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    shutil.copy(portrait, strange)
+    done = said(strange, str(tmp_path), "--annotate", str(tmp_path / "drawn"))
+    assert f"{tmp_path}: Is a directory" in done.stderr.decode() and b"caf\\udce9.png: face 1" in done.stdout
+    done = said(portrait, "--annotate", str(tmp_path / "grace_hopper.png"))
+    assert b"--annotate" in done.stderr and b"File exists" in done.stderr
     (tmp_path / "bad.jpg").write_text("text")
     rows = list(csv.DictReader(io.StringIO(command(portrait, str(tmp_path / "bad.jpg"), "--csv", expect=1))))
     assert [row["emotion"] for row in rows] == [face["emotion"] for face in expected["faces"]]
@@ -171,11 +194,35 @@ def test_boxes_stay_within_the_picture():
     assert within((100.0, 100.0, 5.0, 5.0), 1.0, (30, 30)) == (29, 29, 1, 1)
 
 
+def test_the_command_ends_quietly_where_nobody_reads_on(repository, child_environment, portrait):
+    command = f"{sys.executable} -m space.predict {portrait} --json | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=repository, env=child_environment | {"FER_DETECTOR": "haar"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "BrokenPipe" not in done.stderr, done.stderr
+
+
 @pytest.fixture
 def film(portrait, tmp_path):
     """Two seconds of the portrait at 10 frames a second."""
     with Image.open(portrait) as picture:
         return write_film(tmp_path / "film.mp4", [picture] * 20, rate=10)
+
+
+def test_a_video_of_pixels_that_are_not_square_is_read_in_its_true_shape(analyzer, portrait, tmp_path):
+    """As television has them: here stored at half of the width, and shown at the whole."""
+    answers = []
+    with Image.open(portrait) as picture:
+        for width, aspect in ((512, None), (256, Fraction(2)), (256, Fraction(64))):  # the last is no camera's
+            film = write_film(tmp_path / "film.mp4", [picture.resize((width, 600))] * 3, 10, aspect)
+            answers.append(analyse_video(analyzer, film, tmp_path / "out.mp4"))
+            with av.open(str(tmp_path / "out.mp4")) as drawn:
+                size = (drawn.streams.video[0].width, drawn.streams.video[0].height)
+                assert size == ((256, 600) if aspect == 64 else (512, 600))
+    right, wide = (one.readings[0] for one in answers[:2])
+    np.testing.assert_allclose(wide.box, right.box, atol=12)
+    np.testing.assert_allclose(wide.probabilities, right.probabilities, atol=0.05)
 
 
 def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
@@ -204,7 +251,7 @@ def test_a_video_is_read_and_drawn(analyzer, film, tmp_path):
 def test_a_phones_video_is_turned_as_it_was_held():
     lying = Image.new("RGB", (40, 20))
     lying.putpixel((39, 0), (255, 0, 0))  # right above: left above after a quarter turn against the clock
-    turned = upright(SimpleNamespace(rotation=90, to_image=lambda: lying))
+    turned = upright(SimpleNamespace(rotation=90, width=40, height=20, to_image=lambda width, height: lying))
     assert turned.size == (20, 40) and turned.getpixel((0, 0)) == (255, 0, 0)
 
 

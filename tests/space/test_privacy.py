@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -138,6 +139,29 @@ def test_an_app_that_is_told_to_end_takes_its_uploads_along(number, server, port
     server.process.send_signal(number)
     server.process.wait(PATIENCE_SECONDS)
     assert not list(server.uploads.glob("fer-*"))
+
+
+def test_an_app_that_is_killed_leaves_no_video_but_among_its_uploads(server, folders, portrait, tmp_path):
+    """Those go at the next start (test_uploads.py); what lies elsewhere would stay."""
+    with Image.open(portrait) as picture:
+        film = write_film(tmp_path / "long.mp4", [picture] * 100, rate=10).read_bytes()
+
+    answers = []
+
+    def ask():
+        options = {"timeout": PATIENCE_SECONDS, "headers": {"x-forwarded-for": VISITOR}}
+        with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=server.url, **options) as client:
+            answers.append(answer_of(client, file_data(upload(client, film, "film.mp4")), "predict_video"))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    begun, deadline = [], time.monotonic() + PATIENCE_SECONDS
+    while not begun and not answers and time.monotonic() < deadline:
+        begun = [path for root in (server.uploads, *folders.values()) for path in root.rglob("faces.mp4")]
+    server.process.kill()
+    server.process.wait()
+    asking.join()
+    assert begun and all(path.is_relative_to(server.uploads) for path in begun), (begun, answers)
 
 
 TERMINAL = """#!{python}
