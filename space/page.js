@@ -13,6 +13,12 @@
     if (announcer.textContent !== words) announcer.textContent = words;
   }
 
+  /* The same words a second time would not be heard: first there are none, for as long as a screen reader needs. */
+  function announceAnew(words) {
+    announce("");
+    setTimeout(announce, 100, words);
+  }
+
   /* No camera starts on this page before the notice has been read, whoever asks for it. */
   let consented = false;
   function consent() {
@@ -116,6 +122,15 @@
     return words;
   }
 
+  /* The list alone scrolls: the browser would not, for what has the focus is no part of what the list lays out. */
+  const RIM = 6; /* pixels of the mark of the focus around a row */
+  function reveal(row) {
+    const list = row.parentElement;
+    const [inner, outer] = [row, list].map((element) => element.getBoundingClientRect());
+    const above = inner.top - RIM - outer.top;
+    if (above < 0 || inner.bottom + RIM > outer.bottom) list.scrollTop += above;
+  }
+
   function choose(result, index) {
     for (const part of find(result, ".fer-of")) part.toggleAttribute("hidden", part.dataset.face !== index);
     for (const box of find(result, ".fer-box")) box.classList.toggle("fer-chosen", box.dataset.face === index);
@@ -125,7 +140,10 @@
   document.addEventListener("change", (event) => {
     const result = event.target.closest(".fer-result");
     if (!result) return;
-    if (event.target.matches(".fer-faces input")) choose(result, event.target.value);
+    if (event.target.matches(".fer-faces input")) {
+      choose(result, event.target.value);
+      reveal(event.target.nextElementSibling);
+    }
     if (event.target.matches(".fer-maps input")) result.dataset.map = event.target.value;
     if (result.dataset.map === "occlusion") occlude(result.querySelector(".fer-panel:not([hidden])"));
   });
@@ -189,8 +207,9 @@
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest(".fer-save, .fer-seek, #accept");
+    const button = event.target.closest(".fer-save, .fer-seek, #accept, #run-video");
     if (!button) return;
+    if (button.id === "run-video") filmed = true;
     if (button.id === "accept") {
       consented = refocus = true;
       button.classList.add("fer-seen");
@@ -321,19 +340,25 @@
   document.addEventListener("click", watchCameras);
   document.addEventListener("visibilitychange", watchCameras);
 
-  /* A new answer: its first face is chosen, and it is spoken. */
-  function greetResult() {
-    const result = document.querySelector("#result .fer-result:not(.fer-seen), #result .fer-error:not(.fer-seen)");
-    if (!result) return;
-    result.classList.add("fer-seen");
-    result.querySelector(".fer-box")?.classList.add("fer-chosen");
-    announce(find(result, ".fer-count, .fer-empty, .fer-panel h3").map((part) => part.textContent).join(". ") || result.textContent);
+  /* A new answer: its first face is chosen, and it is spoken: of the timeline and of the album, which take a while,
+     what can be done with them. */
+  const ANSWERS = ".fer-result, #result .fer-error, .fer-timeline, #timeline .fer-empty, .fer-gallery";
+  const SPOKEN = ".fer-count, .fer-empty, .fer-error, .fer-panel h3, .fer-timeline > h3, .fer-timeline > .fer-note, " +
+    ".fer-timeline h4, .fer-gallery + .fer-note";
+  let filmed = false; /* until then the timeline's sentence is the hint that stood there from the beginning */
+  function greetAnswers() {
+    for (const answer of find(document, `:is(${ANSWERS}):not(.fer-seen)`)) {
+      answer.classList.add("fer-seen");
+      answer.querySelector(".fer-box")?.classList.add("fer-chosen");
+      const words = find(answer.parentElement, SPOKEN).map((part) => part.textContent).join(". ");
+      if (filmed || !answer.matches("#timeline .fer-empty")) announceAnew(words);
+    }
   }
 
   function start() {
     document.body.append(announcer);
     new MutationObserver((changes) => {
-      greetResult();
+      greetAnswers();
       tuneCamera();
       watchCameras();
       if (stopped()) document.querySelector("#fer-layer:not(:empty)")?.replaceChildren(); /* boxes of a picture gone by */

@@ -3,14 +3,16 @@
 import base64
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from threading import BoundedSemaphore
 
 import gradio as gr
 import numpy as np
+from PIL import Image
 
 from space.analysis import Analyzer
 from space.crop import SIDE
-from space.decode import decode
+from space.decode import FORMATS, decode, orientation_of
 from space.limits import LIMITS
 from space.occlusion import occlusion_map
 from space.picture_input import language_of, picture_input
@@ -32,6 +34,21 @@ def portrait(path):
     return data_url(image)
 
 
+def folder_of(picture):
+    """Gradio's hash of a picture's file, by which `space/page.js` finds the original among the page's pictures.
+
+    "" where a browser may show it another way up: Chromium shows a WebP as it is stored, whatever its EXIF says.
+    """
+    if not isinstance(picture, Path):
+        return ""
+    try:
+        with Image.open(picture, formats=FORMATS) as image:
+            upright = image.format in ("JPEG", "MPO", "PNG") or orientation_of(image) == 1
+    except OSError:  # removed since it was read
+        return ""
+    return picture.parent.name if upright else ""
+
+
 def build(analyzer: Analyzer, i18n):
     """Lay the tab out and wire it; returns the hint's component, whose text depends on the language."""
 
@@ -49,9 +66,9 @@ def build(analyzer: Analyzer, i18n):
         try:
             decoded, analysis = analyzer.analyse_file(picture, whole)
         except Refusal as refusal:
-            return message_html(refusal.in_language(language), "fer-error"), gr.Button(visible=False)
-        folder = picture.parent.name if isinstance(picture, Path) else ""  # Gradio's hash of the file
-        return result_html(analysis, decoded.image, language, folder), gr.Button(visible=not analysis.faces)
+            message = message_html(refusal.in_language(language), "fer-error", token_hex(4))
+            return message, gr.Button(visible=False)
+        return result_html(analysis, decoded.image, language, folder_of(picture)), gr.Button(visible=not analysis.faces)
 
     def predict(picture) -> dict:
         """Find the faces of a picture and read which of the model's expressions each shows.

@@ -206,5 +206,6 @@ def result_html(analysis, image, language, folder=""):
     )
 
 
-def message_html(sentence, kind="fer-empty"):
-    return f'<div class="{kind}"><p>{escape(sentence)}</p></div>'
+def message_html(sentence, kind="fer-empty", answer=""):
+    """A sentence in a result's place; `answer` tells it from an equal one that `space/page.js` has already read out."""
+    return f'<div class="{kind}" data-answer="{answer}"><p>{escape(sentence)}</p></div>'

@@ -7,12 +7,14 @@ import tempfile
 from collections import defaultdict
 from html import escape
 from pathlib import Path
+from secrets import token_hex
 
 import gradio as gr
 
 from space.analysis import Analyzer
 from space.limits import LIMITS
 from space.picture_input import language_of
+from space.result_html import message_html
 from space.text import Refusal, emotion_name, say
 from space.video import analyse_video
 
@@ -109,8 +111,9 @@ def timeline_html(analysis, language):
 
     Each entry is a button that shows the video at its time (`space/page.js`).
     """
+    answer = token_hex(4)  # page.js reads each answer out once, also where the next one is equal
     if not analysis.readings:
-        return f'<div class="fer-empty"><p>{escape(say(language, "video_no_face"))}</p></div>'
+        return message_html(say(language, "video_no_face"), answer=answer)
     total, holds = max(analysis.seconds, 1e-3), 1 / LIMITS.video_frames_per_second
     rows, readings = [], defaultdict(list)
     for reading in analysis.readings:
@@ -134,7 +137,7 @@ def timeline_html(analysis, language):
         )
     note = say(language, "timeline_note", seconds=LIMITS.upload_seconds)
     return (
-        f'<div class="fer-timeline fer-card"><h3>{escape(say(language, "timeline"))}</h3>'
+        f'<div class="fer-timeline fer-card" data-answer="{answer}"><h3>{escape(say(language, "timeline"))}</h3>'
         f'<p class="fer-note">{escape(note)}</p>{"".join(rows)}'
         f'<p class="fer-axis" aria-hidden="true"><span>0 s</span><span>{total:.1f} s</span></p></div>'
     )

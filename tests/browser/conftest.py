@@ -130,6 +130,18 @@ def portrait(repository):
     return str(repository / "space" / "examples" / "grace_hopper.jpg")
 
 
+@pytest.fixture(scope="session")
+def two_faces(portrait, tmp_path_factory):
+    """Path of a picture with the portrait twice."""
+    path = tmp_path_factory.mktemp("two") / "two.png"
+    with Image.open(portrait) as face:
+        two = Image.new("RGB", (1024, 600))
+        two.paste(face, (0, 0))
+        two.paste(face, (512, 0))
+        two.save(path)
+    return path
+
+
 def launch_with_camera(playwright, portrait, left, folder):
     """A Chromium whose fake camera shows the portrait `left` pixels from the edge of 640, wandering a little."""
     frames = []

@@ -16,6 +16,13 @@ TABS = {
 SETTLED = """() => !document.querySelector('.pending') && document.getAnimations().every(
   ({ playState, effect }) => playState !== 'running' || effect.getTiming().iterations === Infinity)"""
 
+CANVAS = """() => {
+  document.body.style.color = "Canvas";
+  const { color } = getComputedStyle(document.body);
+  document.body.style.color = "";
+  return color;
+}"""
+
 
 def violations(page):
     """What axe-core finds in the whole page: rule, and the elements that break it."""
@@ -67,6 +74,26 @@ def test_every_tab_can_be_reached_on_a_phone_and_fits(open_page, locale):
         )
         assert rights and max(rights) <= 390, name
         assert page.get_by_text("[object Object]").count() == 0, name
+
+
+def expect_the_chosen_to_differ_in_forced_colours(page):
+    """Of either page, which shows two faces: which face and which map is chosen, and how long the bars are."""
+    expect(page.locator("#result .fer-box")).to_have_count(2)
+    page.emulate_media(forced_colors="active")
+    background = "element => getComputedStyle(element).backgroundColor"
+    unseen = (page.evaluate(CANVAS), "rgba(0, 0, 0, 0)")
+    for filled in (".fer-faces input:checked + label", ".fer-maps input:checked + label", ".fer-bar:visible"):
+        assert page.locator(filled).first.evaluate(background) not in unseen, filled
+    outline = "all => all.map((box) => getComputedStyle(box).outlineStyle)"
+    outlines = page.locator("#result .fer-box").evaluate_all(outline)
+    assert outlines == ["solid", "none"], "which of the boxes is chosen"
+    page.emulate_media(forced_colors="none")
+
+
+def test_what_is_chosen_is_seen_in_forced_colours(open_page, two_faces):
+    page = open_page()
+    page.locator("#photo input[type=file]").first.set_input_files(str(two_faces))
+    expect_the_chosen_to_differ_in_forced_colours(page)
 
 
 def press_tab_until(page, found):

@@ -9,6 +9,11 @@ from playwright.sync_api import expect
 
 SIDE = (160, 188)  # width and height of one portrait among many
 COLUMNS, ROWS = 8, 5
+IN_SIGHT = """() => {
+  const [list, row] = [".fer-faces", ".fer-faces input:checked + label"]
+    .map((query) => document.querySelector(query).getBoundingClientRect());
+  return list.top <= row.top && row.bottom <= list.bottom + 0.5; /* what is scrolled to is rounded */
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -17,10 +22,8 @@ def app_url(serve_app, yunet_path):
     return serve_app(FER_DETECTOR=str(yunet_path))
 
 
-@pytest.fixture(scope="module")
-def crowd(portrait, tmp_path_factory):
-    """A picture of 40 faces in rows."""
-    path = tmp_path_factory.mktemp("crowd") / "crowd.png"
+def write_crowd(portrait, path):
+    """`path`, where there now is a picture of 40 faces in rows."""
     picture = Image.new("RGB", (COLUMNS * SIDE[0], ROWS * SIDE[1]))
     with Image.open(portrait) as face:
         small = face.resize(SIDE)
@@ -28,6 +31,33 @@ def crowd(portrait, tmp_path_factory):
             picture.paste(small, (index % COLUMNS * SIDE[0], index // COLUMNS * SIDE[1]))
     picture.save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def crowd(portrait, tmp_path_factory):
+    return write_crowd(portrait, tmp_path_factory.mktemp("crowd") / "crowd.png")
+
+
+def expect_the_chosen_row_in_sight(page):
+    """Of either page, which shows the crowd: its list shows a few rows, and scrolls to the chosen one."""
+    boxes, title = page.locator("#result .fer-box"), page.locator(".fer-panel:visible h3")
+    expect(boxes).to_have_count(COLUMNS * ROWS)
+    page.locator(".fer-faces input").first.focus()
+    last = COLUMNS * ROWS
+    ways = [("ArrowLeft", last), ("ArrowRight", 1), ("ArrowLeft", last), ("click", 20), ("ArrowLeft", 19)]
+    for way, number in ways:
+        if way == "click":
+            boxes.nth(number - 1).click()
+        else:
+            page.keyboard.press(way)
+        expect(title).to_contain_text(f"Face {number}:")
+        assert page.evaluate(IN_SIGHT), f"the row of face {number} is not to be seen"
+
+
+def test_the_list_shows_the_face_that_keys_or_a_click_in_the_picture_have_chosen(open_page, crowd):
+    page = open_page()
+    page.locator("#photo input[type=file]").first.set_input_files(str(crowd))
+    expect_the_chosen_row_in_sight(page)
 
 
 def test_forty_faces_can_each_be_chosen(open_page, crowd):

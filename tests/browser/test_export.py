@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import expect
 
 SAFARI_PIXELS = 16_777_216  # of its largest canvas
@@ -106,6 +106,25 @@ def test_the_saved_picture_has_the_pixels_of_the_upright_original(open_page, lar
         edge = (x + width // 2, y + height)  # the middle of the box's lower line
         colour = page.locator("#result .fer-box").evaluate("box => getComputedStyle(box).borderTopColor")
         assert drawn.getpixel(edge) == pytest.approx([int(n) for n in re.findall(r"\d+", colour)[:3]], abs=2)
+
+
+@pytest.mark.parametrize("orientation, side", [(3, 1280), (1, 1800)])
+def test_boxes_are_drawn_on_a_webp_the_right_way_up(open_page, portrait, tmp_path, orientation, side):
+    """Chromium shows it as it is stored: where that is turned, the boxes are drawn on the preview."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(portrait) as face:
+        upright = face.resize((512 * MORE, 600 * MORE)).convert("RGB")
+    stored = upright.transpose(Image.Transpose.ROTATE_180) if orientation == 3 else upright
+    stored.save(tmp_path / "face.webp", quality=92, exif=exif)
+    page = open_page()
+    page.locator("#photo input[type=file]").first.set_input_files(str(tmp_path / "face.webp"))
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    with Image.open(io.BytesIO(saved(page, "png"))) as image:
+        longest, drawn = max(image.size), image.convert("RGB").resize((64, 75))
+    difference = ImageChops.difference(drawn, upright.resize((64, 75)))
+    assert ImageStat.Stat(difference).mean == pytest.approx([0, 0, 0], abs=12), "not the picture below its boxes"
+    assert longest == side
 
 
 def test_boxes_are_not_drawn_on_another_picture(open_page, portrait):

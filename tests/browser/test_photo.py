@@ -74,18 +74,6 @@ def test_a_bad_file_gets_a_sentence_and_the_next_picture_an_answer(open_page, po
     expect(page.locator("#result .fer-box")).to_have_count(1)
 
 
-@pytest.fixture(scope="module")
-def two_faces(portrait, tmp_path_factory):
-    """Path of a picture with the portrait twice."""
-    path = tmp_path_factory.mktemp("two") / "two.png"
-    with Image.open(portrait) as face:
-        two = Image.new("RGB", (1024, 600))
-        two.paste(face, (0, 0))
-        two.paste(face, (512, 0))
-        two.save(path)
-    return path
-
-
 def test_a_face_is_chosen_by_click_and_by_arrow_key(open_page, two_faces):
     page = open_page()
     upload(page, two_faces)

@@ -4,7 +4,12 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.test_accessibility import press_tab_until, violations
+from tests.browser.test_accessibility import (
+    expect_the_chosen_to_differ_in_forced_colours,
+    press_tab_until,
+    violations,
+)
+from tests.static.conftest import show
 
 TABS = ("Photo", "Webcam", "Model")
 
@@ -31,6 +36,11 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visits, static_u
                 found[tab, width, scheme] = violations(page)
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, (tab, width)
     assert not any(found.values()), found
+
+
+def test_what_is_chosen_is_seen_in_forced_colours(page, two_faces):
+    show(page, two_faces)
+    expect_the_chosen_to_differ_in_forced_colours(page)
 
 
 def test_the_keyboard_alone_is_enough(visits, static_url):

@@ -10,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.conftest import centre
+from tests.browser.test_crowd import expect_the_chosen_row_in_sight, write_crowd
 from tests.browser.test_export import expect_a_sentence_where_nothing_is_drawn, saved
 from tests.static.conftest import show
 
@@ -26,6 +27,30 @@ TRANSFER = """async address => {
   data.items.add(new File([blob], "face.jpg", { type: "image/jpeg" }));
   return data;
 }"""
+
+
+# Notes the file behind each `blob:` address: the page's policy forbids to fetch one.
+NOTE_FILES = """() => {
+  if (window.files) return;
+  window.files = {};
+  const make = URL.createObjectURL;
+  URL.createObjectURL = (file) => {
+    const address = make.call(URL, file);
+    files[address] = file;
+    return address;
+  };
+}"""
+SHOWN = """async () => {
+  const file = files[document.querySelector(".fer-stage img").src];
+  return [...new Uint8Array(await file.arrayBuffer())];
+}"""
+
+
+def shown_file(page, path):
+    """The bytes of what the page shows below the boxes for the picture at `path`."""
+    page.evaluate(NOTE_FILES)
+    show(page, path)
+    return bytes(page.evaluate(SHOWN))
 
 
 def answer_of(page):
@@ -76,6 +101,27 @@ def test_faces_are_chosen_by_click_and_by_arrow_key(page, two_faces):
     expect(page.locator("#fer-announcer")).to_contain_text("Face 2")
     page.keyboard.press("ArrowLeft")
     expect(title).to_contain_text("Face 1")
+
+
+def test_the_list_shows_the_face_that_keys_or_a_click_in_the_picture_have_chosen(page, portrait, tmp_path):
+    show(page, write_crowd(portrait, tmp_path / "crowd.png"))
+    expect_the_chosen_row_in_sight(page)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "avif"])
+def test_a_picture_that_moves_stands_still_below_its_boxes(page, portrait, tmp_path, suffix):
+    with Image.open(portrait) as face:
+        other = Image.new("RGB", face.size, "red")
+        face.save(tmp_path / f"moves.{suffix}", save_all=True, append_images=[other], duration=100, loop=0)
+    data = shown_file(page, tmp_path / f"moves.{suffix}")
+    expect(page.locator("#result .fer-box")).to_have_count(1)
+    with Image.open(io.BytesIO(data)) as shown, Image.open(portrait) as face:
+        assert (getattr(shown, "n_frames", 1), shown.size) == (1, face.size)
+        assert shown.convert("RGB").getpixel((20, 20)) == pytest.approx(face.getpixel((20, 20)), abs=24)
+
+
+def test_a_picture_that_does_not_move_is_shown_as_it_is(page, two_faces):
+    assert shown_file(page, two_faces) == two_faces.read_bytes()
 
 
 def test_the_maps_lie_over_the_face(page, portrait):

@@ -5,10 +5,11 @@ import { announce } from "./announcer";
 import { Refusal } from "./decode";
 import { h, slot } from "./dom";
 import { resultElement } from "./result";
+import { still } from "./still";
 import { say } from "./texts";
 
 export function photoTab(analyst: Analyst): HTMLElement {
-  let address = ""; // of the file that is shown
+  let address = ""; // of the picture that is shown
   let last: Blob | null = null;
   let asked = 0;
 
@@ -53,10 +54,11 @@ export function photoTab(analyst: Analyst): HTMLElement {
     try {
       const file = await given;
       const analysis = await analyst.picture(file, asOneFace);
+      const picture = await still(file);
       if (number !== asked) return; // another picture was chosen meanwhile
       last = file;
       URL.revokeObjectURL(address);
-      address = URL.createObjectURL(file);
+      address = URL.createObjectURL(picture);
       result.show(resultElement(analysis, address, analyst));
       whole.hidden = analysis.faces.length > 0;
     } catch (error) {

@@ -11,6 +11,7 @@ import { asJson, asPng } from "./save";
 import { facesFound, percent, say } from "./texts";
 
 const FLAT = 0.01; // an occlusion map whose greatest drop is less says nothing
+const RIM = 6; // pixels of the mark of the focus around a row
 
 /** The picture with a labelled box for each face (a click chooses it) and the chosen face's maps */
 function stage({ faces, size }: Analysis, address: string): HTMLElement {
@@ -143,12 +144,20 @@ async function occlude(result: HTMLElement, index: number, face: FaceEmotion, an
         });
 }
 
-/** Everything about one picture; `address` is that of its file */
+/** Everything about one picture; `address` is that of its pixels, in a file */
 export function resultElement(analysis: Analysis, address: string, analyst: Analyst): HTMLElement {
   const { faces, timing } = analysis;
   const result = h("div", { class: "fer-result fer-card", "data-map": "off" });
   result.dataset.result = JSON.stringify(asJson(analysis));
   let chosen = 0;
+
+  /** The list alone scrolls: the browser would not, for what has the focus is no part of what the list lays out */
+  function reveal(row: Element) {
+    const list = row.parentElement!;
+    const [inner, outer] = [row, list].map((element) => element.getBoundingClientRect());
+    const above = inner.top - RIM - outer.top;
+    if (above < 0 || inner.bottom + RIM > outer.bottom) list.scrollTop += above;
+  }
 
   function choose(index: number) {
     chosen = index;
@@ -162,8 +171,11 @@ export function resultElement(analysis: Analysis, address: string, analyst: Anal
   }
 
   result.addEventListener("change", ({ target }) => {
-    const { name, value } = target as HTMLInputElement;
-    if (name === "face") choose(Number(value));
+    const { name, value, nextElementSibling } = target as HTMLInputElement;
+    if (name === "face") {
+      choose(Number(value));
+      reveal(nextElementSibling!);
+    }
     if (name === "map") result.dataset.map = value;
     if (result.dataset.map === "occlusion") void occlude(result, chosen, faces[chosen], analyst);
   });
