@@ -41,8 +41,9 @@ def build(analyzer: Analyzer, i18n):
             image = thumbnail(analysis, picture, THUMBNAIL_SIDE, NUMBER)
             cards.append(card(name, image, face_lines(analysis, language)))
         note = say(language, "batch_note", seconds=f"{LIMITS.upload_seconds:g}")
+        gallery = f'<div class="fer-gallery" data-answer="{token_hex(4)}">{"".join(cards)}</div>'
         return (
-            f'<div class="fer-gallery" data-answer="{token_hex(4)}">{"".join(cards)}</div><p class="fer-note">{escape(note)}</p>',
+            f'{gallery}<p class="fer-note">{escape(note)}</p>',
             gr.DownloadButton(value=written(rows), visible=True),
         )
 
