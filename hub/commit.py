@@ -40,6 +40,12 @@ class Committed:
     new: bool
 
 
+def check_repo_id(repo_id):
+    """Raises HubError for what is not USER/NAME: create_repo would take a bare name, the rest would not find it."""
+    if repo_id.count("/") != 1:
+        raise HubError(f"{repo_id!r} is no repository id: give USER/NAME")
+
+
 def commit_files(
     repo_id,
     files,
@@ -63,8 +69,7 @@ def commit_files(
     says that the commit was made and the tag was not.
     """
     api = api or HfApi()
-    if repo_id.count("/") != 1:  # create_repo would take a bare name, the rest of the Hub would not find it
-        raise HubError(f"{repo_id!r} is no repository id: give USER/NAME")
+    check_repo_id(repo_id)
     if create_pr and (revision or tag):
         raise HubError("a pull request goes to main and gets its tag after it was merged: --create_pr stands alone")
     with explained(repo_id):

@@ -36,14 +36,10 @@ def check_averaged_runs(config, output):
         before = [output] * bool(output) + folders[:number]
         if folder.resolve() in [one.resolve() for one in before]:
             raise ConfigError(f"averaged_runs: {folder} is this run itself, or is named twice")
-        check_finished_from_weights(folder, "averaged_runs")
+        needed = ("train_config.yaml", BEGUN, ORIGIN, "best.safetensors", "export/metrics.json")
+        if missing := ", ".join(name for name in needed if not (folder / name).is_file()):
+            raise ConfigError(f"averaged_runs: {folder} is no finished run from weights: {missing} is not there")
         check_same_split(config, folder, "averaged_runs")
-
-
-def check_finished_from_weights(folder, field):
-    needed = ("train_config.yaml", BEGUN, ORIGIN, "best.safetensors", "export/metrics.json")
-    if missing := [name for name in needed if not (folder / name).is_file()]:
-        raise ConfigError(f"{field}: {folder} is no finished run from weights: {', '.join(missing)} is not there")
 
 
 def own_recipe(folder):

@@ -53,13 +53,14 @@ class Origin:
 
     def averaged_with(self, runs):
         """Of the mean with the finished runs in the folders `runs`, which began as this one did."""
-        teachers = len(list(itertools.takewhile(lambda step: step.startswith(TAUGHT), reversed(self.lineage))))
-        before, own = self.lineage[: len(self.lineage) - teachers], self.lineage[len(self.lineage) - teachers :]
+        own = list(itertools.takewhile(lambda step: step.startswith(TAUGHT), reversed(self.lineage)))[::-1]
+        begun = len(self.lineage) - len(own)
+        before = self.lineage[:begun]
         datasets, looks = list(self.datasets), self.public_test_looks
         for run in map(Path, runs):
             kept, training = Origin.kept(run), stored_metrics(run / "export").get("training", {})
             # what taught a run stands before it, this run's own teachers last
-            before += [step for step in kept.lineage[len(self.lineage) - teachers :] if step.startswith(TAUGHT)]
+            before += [step for step in kept.lineage[begun:] if step.startswith(TAUGHT)]
             before.append(f"{AVERAGED}{run.name}: {describe(training)}")
             datasets += training.get("datasets", [])
             looks += training.get("public_test_looks", 0) - min(kept.public_test_looks, self.public_test_looks)

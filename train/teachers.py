@@ -15,7 +15,7 @@ from torch import nn
 from train import augmentation
 from train.config import ConfigError, load_config
 from train.model import build_model, load_weights
-from train.provenance import FACES, learnt_from
+from train.provenance import FACES, TAUGHT, learnt_from
 from train.score import weights_sha256
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Teachers(nn.Module):
             self.configs.append(config)
             parameters = sum(one.numel() for one in network.parameters()) / 1e6
             self.lineage.append(
-                f"taught by {run.name}: {config.architecture}, {parameters:.1f}M parameters, {origin(run, config)}"
+                f"{TAUGHT}{run.name}: {config.architecture}, {parameters:.1f}M parameters, {origin(run, config)}"
             )
 
     @torch.no_grad()

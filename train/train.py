@@ -34,7 +34,7 @@ import logging
 import os
 import tempfile
 
-from hub.commit import HubError
+from hub.commit import HubError, check_repo_id
 from model_card.figures import draw_curves
 from train.averaging import BEGUN, averaged, check_same_beginning
 from train.checkpoint import save_weights
@@ -77,8 +77,11 @@ def parse(arguments=None):
     parser.add_argument("--push_to_hub", metavar="USER/NAME", help="push the model folder there when it is done")
     add_run_flags(parser)
     args = parser.parse_args(arguments)
-    if args.push_to_hub and args.push_to_hub.count("/") != 1:  # before hours are spent
-        parser.error(f"--push_to_hub: {args.push_to_hub!r} is no repository id: give USER/NAME")
+    if args.push_to_hub:  # before hours are spent
+        try:
+            check_repo_id(args.push_to_hub)
+        except HubError as error:
+            parser.error(f"--push_to_hub: {error}")
     return args
 
 
